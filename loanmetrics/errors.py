@@ -1,0 +1,69 @@
+"""Every error a user can meet, as one small family.
+
+LoanmetricsError          exit 1   something failed; the message says what, the hint what to do
+├── UsageError            exit 2   a name, option, policy or file the user gave is wrong
+├── LockHeldError         exit 3   another run holds the lock
+├── GateError             exit 4   the figures did not pass a gate: nothing was published
+├── DataError             exit 1   input that cannot be read at all (a bad *row* is quarantined instead)
+└── StoreError            exit 1   the database, or the embedded server, could not do its part
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class LoanmetricsError(Exception):
+    """Base of the family: one line for people, an optional hint, an exit code for cron."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(LoanmetricsError):
+    """A name, option, policy or file given by the user is wrong."""
+
+    exit_code = 2
+
+
+class LockHeldError(LoanmetricsError):
+    """Another run is at work on the same database."""
+
+    exit_code = 3
+
+
+class GateError(LoanmetricsError):
+    """The figures did not pass a gate; what was published before stands."""
+
+    exit_code = 4
+
+
+class DataError(LoanmetricsError):
+    """Input that cannot be read at all."""
+
+
+class StoreError(LoanmetricsError):
+    """The database could not do its part."""
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """Hint for a mistyped name: the nearest known ones, else all of them.
+
+    >>> suggest("fmir", ["fimr", "roll"])
+    'did you mean fimr?'
+    """
+    known = sorted(choices)
+    near = get_close_matches(word, known, n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+
+
+def unknown(what: str, word: str, choices: Iterable[str]) -> UsageError:
+    """The one way to say that a name is not known."""
+    return UsageError(f"unknown {what}: {word}", suggest(word, choices))
