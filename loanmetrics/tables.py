@@ -67,8 +67,8 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
-def _required(name: str, kind: Kind, **marks: bool) -> Column:
-    return Column(name, kind, null=False, **marks)
+def _required(name: str, kind: Kind, *, personal: bool = False, signed: bool = False) -> Column:
+    return Column(name, kind, null=False, personal=personal, signed=signed)
 
 
 def _texts(*names: str) -> tuple[Column, ...]:
@@ -217,7 +217,11 @@ HOLIDAYS = Table(
 
 GL_BALANCES = Table(
     "gl_balances",
-    (_required("branch", "text"), _required("balance_date", "date"), _required("principal", "money", signed=True)),
+    (
+        _required("branch", "text"),
+        _required("balance_date", "date"),
+        _required("principal", "money", signed=True),
+    ),
     key=("branch", "balance_date"),
     identity=("branch", "balance_date"),
     writer="lender",
@@ -233,7 +237,15 @@ FACT_COLUMNS: dict[str, tuple[str, ...]] = {
         *("loan_term_days", "interest_rate", "fee_amount", "channel", "status", "closed_date"),
     ),
     "loan_schedule": (
-        *("loan_id", "installment_number", "due_date", "principal_due", "interest_due", "fee_due", "total_due"),
+        *(
+            "loan_id",
+            "installment_number",
+            "due_date",
+            "principal_due",
+            "interest_due",
+            "fee_due",
+            "total_due",
+        ),
     ),
     "repayments": (
         *("repayment_id", "loan_id", "payment_date", "payment_amount", "principal_paid", "interest_paid"),
@@ -250,7 +262,12 @@ LOAN_STATE = Table(
         _required("disbursement_date", "date"),
         Column("schedule_source", "text", null=False, one_of=("schedule", "implied")),
         Column("on_book", "bool", null=False),
-        Column("closed_as", "text", one_of=("paid", "written_off"), about="null while on the book or not disbursed"),
+        Column(
+            "closed_as",
+            "text",
+            one_of=("paid", "written_off"),
+            about="null while on the book or not disbursed",
+        ),
         Column("current_dpd", "int", null=False),
         Column("dpd_bucket", "text", null=False, one_of=DPD_BUCKETS),
         Column("max_dpd_ever", "int", null=False),
@@ -283,7 +300,7 @@ OFFICER_METRICS = Table(
     (
         _required("officer_id", "text"),
         _required("calculation_date", "date"),
-        *_texts("officer_name", "region", "branch", "risk_band"),
+        *_texts("officer_name", "region", "branch"),
         *RUN_STAMPS,
     ),
     key=("officer_id", "calculation_date"),
@@ -296,7 +313,6 @@ BRANCH_METRICS = Table(
         _required("region", "text"),
         _required("branch", "text"),
         _required("calculation_date", "date"),
-        *_texts("risk_band"),
         *RUN_STAMPS,
     ),
     key=("region", "branch", "calculation_date"),
@@ -440,11 +456,31 @@ def column_rules(table: Table) -> tuple[Rule, ...]:
     """
     made: list[Rule] = []
     for name, about, terms in (
-        ("missing_value", "a required field is empty", [f"{c.name} IS NULL" for c in table.columns if not c.null]),
-        ("date_out_of_range", f"a date outside {MIN_DATE}..{MAX_DATE}", [_bad_date(c) for c in _of(table, "date")]),
-        ("negative_amount", "an amount below zero", [f"{c.name} < 0" for c in _of(table, "money", "rate") if not c.signed]),
-        ("amount_too_large", "an amount above Policy.max_amount", [f"abs({c.name}) > $max_amount" for c in _of(table, "money")]),
-        *((f"unknown_{c.name}", "a value outside its list", [_not_listed(c)]) for c in table.columns if c.one_of),
+        (
+            "missing_value",
+            "a required field is empty",
+            [f"{c.name} IS NULL" for c in table.columns if not c.null],
+        ),
+        (
+            "date_out_of_range",
+            f"a date outside {MIN_DATE}..{MAX_DATE}",
+            [_bad_date(c) for c in _of(table, "date")],
+        ),
+        (
+            "negative_amount",
+            "an amount below zero",
+            [f"{c.name} < 0" for c in _of(table, "money", "rate") if not c.signed],
+        ),
+        (
+            "amount_too_large",
+            "an amount above Policy.max_amount",
+            [f"abs({c.name}) > $max_amount" for c in _of(table, "money")],
+        ),
+        *(
+            (f"unknown_{c.name}", "a value outside its list", [_not_listed(c)])
+            for c in table.columns
+            if c.one_of
+        ),
     ):
         if terms:
             made.append(Rule(name, " OR ".join(terms), about))

@@ -1,0 +1,105 @@
+"""The published loan state: what a drilldown shows of one loan, columns of ``tables.LOAN_STATE``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from loanmetrics.engine.calendar import NEVER, Ints
+from loanmetrics.engine.state import State
+from loanmetrics.engine.sums import earliest, latest
+
+Pick = Callable[[Ints, Ints, int, int], Ints]
+
+
+def loan_state(state: State) -> pl.DataFrame:
+    """Every loan of the shard disbursed by the as-of day, in loan order, with its position ``local``."""
+    disbursed = state.ledger.loans.disbursed <= state.book.day
+    return _named(pl.DataFrame(_columns(state))).filter(pl.Series(disbursed))
+
+
+def _columns(state: State) -> dict[str, Ints | np.ndarray]:
+    dues, rows, parts = state.ledger.dues, state.ledger.repayments, state.outstanding_parts
+    missed, decided = state.first_payment
+    return {
+        "local": np.arange(len(state.ledger.loans)),
+        "implied": dues.spans.sum(dues.implied.astype(np.int64)) > 0,
+        "on_book": state.now.on_book,
+        "written_off": state.ledger.loans.written_off & (state.ledger.closing <= state.book.day),
+        "current_dpd": state.now.dpd,
+        "max_dpd_ever": state.timeline.worst_dpd(state.book.day),
+        "decided": decided,
+        "missed": missed,
+        "first_payment_due_date": dues.first_due,
+        "first_payment_received_date": _payment_day(state, earliest),
+        "last_payment_date": _payment_day(state, latest),
+        "next_payment_due": _next_due(state),
+        "principal_outstanding": parts["principal"],
+        "interest_outstanding": parts["interest"],
+        "fees_outstanding": parts["fee"],
+        "total_outstanding": state.now.outstanding,
+        "arrears_amount": _arrears(state),
+        "overpaid": np.maximum(0, state.now.credited - dues.total_due),
+        "total_principal_paid": rows.spans.sum(state.paid.principal),
+        "total_interest_paid": rows.spans.sum(state.paid.interest),
+        "total_fees_paid": rows.spans.sum(state.paid.fee),
+    }
+
+
+def _named(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give codes their names, and NEVER its null."""
+    dates = [name for name in frame.columns if name.endswith(("_date", "_due"))]
+    missed = pl.when("decided").then("missed")
+    return (
+        frame.with_columns(pl.col(name).replace(NEVER, None).cast(pl.Int32).cast(pl.Date) for name in dates)
+        .with_columns(
+            schedule_source=pl.when("implied").then(pl.lit("implied")).otherwise(pl.lit("schedule")),
+            closed_as=pl.when(pl.col("on_book"))
+            .then(None)
+            .when("written_off")
+            .then(pl.lit("written_off"))
+            .otherwise(pl.lit("paid")),
+            dpd_bucket=bucket(pl.col("current_dpd")),
+            first_payment_missed=missed,
+            fimr_tagged=missed.fill_null(False),
+            early_indicator_tagged=pl.col("current_dpd").is_between(1, 6),
+        )
+        .drop("implied", "written_off", "decided", "missed")
+    )
+
+
+def bucket(dpd: pl.Expr) -> pl.Expr:
+    """The DPD bucket of a day count: 0, 1-6, 7-30, 31-60, 61-90, 90+."""
+    chain: Any = pl.when(dpd <= 0).then(pl.lit("0"))
+    for name, last in (("1-6", 6), ("7-30", 30), ("31-60", 60), ("61-90", 90)):
+        chain = chain.when(dpd <= last).then(pl.lit(name))
+    named: pl.Expr = chain.otherwise(pl.lit("90+"))
+    return named
+
+
+def _payment_day(state: State, pick: Pick) -> Ints:
+    """First or last day on which a counting row brought cash."""
+    rows = state.ledger.repayments
+    brought = np.flatnonzero(state.counts & (rows.cash > 0))
+    return pick(rows.loan[brought], rows.day[brought], len(state.ledger.loans), NEVER)
+
+
+def _next_due(state: State) -> Ints:
+    """The next due date after the as-of day with something left to pay, for loans on the book."""
+    dues = state.ledger.dues
+    base = dues.total[dues.spans.start]
+    paid_ahead = np.searchsorted(dues.total[1:], base + state.now.credited, side="right")
+    following = np.maximum(dues.due_before(state.book.day + 1), paid_ahead)
+    exists = state.now.on_book & (following < dues.spans.stop)
+    return np.append(dues.due, NEVER)[np.where(exists, following, len(dues.due))]
+
+
+def _arrears(state: State) -> Ints:
+    """What fell due and is not credited, for loans on the book with an unsettled overdue installment."""
+    dues = state.ledger.dues
+    until = state.book.counting.overdue_from(state.book.day)
+    due = dues.total[dues.due_before(until)] - dues.total[dues.spans.start]
+    behind = np.maximum(0, due - state.now.credited)
+    late = state.now.on_book & (behind > state.book.policy.tolerance_minor)
+    return np.where(late, behind, 0)

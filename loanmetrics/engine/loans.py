@@ -1,0 +1,88 @@
+"""Loans behind a figure: what each one adds, and its published state."""
+
+from concurrent.futures import Executor
+from functools import partial
+
+import polars as pl
+
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import Catalogue
+from loanmetrics.engine.loan_state import loan_state
+from loanmetrics.engine.run import PLACE, each_shard
+from loanmetrics.engine.state import State
+from loanmetrics.tables import LOAN_STATE
+
+FROZEN = "frozen on the 15th"
+
+
+def contributions(book: Book, name: str, catalogue: Catalogue) -> pl.DataFrame:
+    """Every loan that adds to a metric or measure, with what it adds to each measure beneath it.
+
+    The columns of any group's loans sum exactly to that group's measures; officers (distinct counts) are 1 for each
+    loan that makes its officer count. Where PAR15 was frozen, its rows stand without a loan_id.
+    """
+    names = [each for each in catalogue.measures_of(name) if catalogue.measures[each].kind != "distinct_cell"]
+    shards = list(
+        zip(
+            each_shard(book, partial(_added, names=names, catalogue=catalogue)),
+            book.facts.shards,
+            strict=True,
+        )
+    )
+    parts = [_identified(part, shard.in_order().loans, book) for part, shard in shards]
+    rows = pl.concat([part for part in parts]) if parts else pl.DataFrame(schema=["loan_id", *PLACE, *names])
+    if "par15_mid_month" in names and not book.frozen_par15.is_empty():
+        rows = _with_frozen(rows, book)
+    return rows.filter(pl.any_horizontal(pl.col(each) != 0 for each in names))
+
+
+def _added(state: State, names: list[str], catalogue: Catalogue) -> pl.DataFrame:
+    values = [pl.sql_expr(catalogue.measures[name].sql).cast(pl.Int64).alias(name) for name in names]
+    return state.frame().select("cell", *values)
+
+
+def _identified(part: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.DataFrame:
+    named = pl.concat([loans.select("loan_id").collect(), part], how="horizontal")
+    placed = named.join(
+        book.facts.cells.cast({"cell": pl.Int64}), on="cell", how="left", maintain_order="left"
+    )
+    return placed.select("loan_id", *PLACE, pl.exclude("loan_id", "cell", *PLACE))
+
+
+def _with_frozen(rows: pl.DataFrame, book: Book) -> pl.DataFrame:
+    frozen = book.frozen_par15.select(*PLACE, par15_mid_month=pl.col("exposure").cast(pl.Int64))
+    live = rows.with_columns(par15_mid_month=pl.lit(0, pl.Int64))
+    padded = pl.concat([live, frozen], how="diagonal")
+    return padded.with_columns(pl.selectors.numeric().fill_null(0))
+
+
+def states(book: Book, executor: Executor | None = None) -> pl.DataFrame:
+    """Every loan disbursed by the as-of day: identity, officer, branch and the columns of ``loan_state``.
+
+    Adds ``loan_risk_score`` (0 to 100, higher is riskier, null off the book).
+    """
+    shards = zip(each_shard(book, loan_state, executor), book.facts.shards, strict=True)
+    parts = [named_states(part, shard.in_order().loans, book) for part, shard in shards]
+    return with_risk(pl.concat(parts)) if parts else pl.DataFrame()
+
+
+def named_states(part: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.DataFrame:
+    """Give one shard's loan states their ids, officers and branches."""
+    identity = loans.select("loan_id", "cell", disbursement_date=pl.col("disbursed").cast(pl.Date)).collect()
+    return (
+        pl.concat([identity[part["local"]], part.drop("local")], how="horizontal")
+        .join(book.facts.cells, on="cell", how="left", maintain_order="left")
+        .select("loan_id", *PLACE, "disbursement_date", *LOAN_STATE.names[2:])
+    )
+
+
+def with_risk(loans: pl.DataFrame) -> pl.DataFrame:
+    """Add the loan risk score: days past due, size among the officer's loans, first miss, worst days past due."""
+    largest = pl.col("total_outstanding").filter(pl.col("on_book")).max().over("officer_id")
+    score = (
+        50 * pl.min_horizontal("current_dpd", 90) / 90
+        + 25 * pl.col("total_outstanding") / largest
+        + 15 * pl.col("fimr_tagged").cast(pl.Int64)
+        + 10 * pl.min_horizontal("max_dpd_ever", 90) / 90
+    )
+    return loans.with_columns(loan_risk_score=pl.when("on_book").then(score))

@@ -1,0 +1,102 @@
+"""The measures: counts and sums over loans, additive over any split of the book. See ``metric.Measure``."""
+
+from loanmetrics.engine.metric import Measure
+
+LATE_BEFORE = "dpd_before BETWEEN 1 AND 6"
+
+
+def _money(name: str, value: str, where: str, about: str) -> Measure:
+    return Measure(name, f"CASE WHEN {where} THEN {value} ELSE 0 END", about, unit="money")
+
+
+def _count(name: str, where: str, about: str) -> Measure:
+    return Measure(name, f"CASE WHEN {where} THEN 1 ELSE 0 END", about, unit="count")
+
+
+MEASURES: tuple[Measure, ...] = (
+    _money("total_portfolio", "outstanding", "on_book", "Owed by loans on the book."),
+    _money("principal_portfolio", "principal_outstanding", "on_book", "Principal owed by loans on the book."),
+    _count("active_loans", "on_book", "Loans on the book."),
+    _count("total_disbursed_count", "disbursed", "Loans ever disbursed."),
+    _money("total_disbursed_amount", "amount", "disbursed", "Amount ever disbursed."),
+    _money("overdue_15d_amount", "outstanding", "dpd > 15", "Owed by loans more than 15 days past due."),
+    _count("overdue_15d_count", "dpd > 15", "Loans more than 15 days past due."),
+    *(
+        _money(
+            f"par{days}_principal",
+            "principal_outstanding",
+            f"dpd > {days}",
+            f"Principal of loans more than {days} days past due.",
+        )
+        for days in (1, 7, 15, 30, 60, 90)
+    ),
+    _count(
+        "first_miss_count",
+        "in_cohort AND decided AND first_missed",
+        "Recent loans whose first installment was missed.",
+    ),
+    _count("disbursed_count", "in_cohort AND decided", "Recent loans whose first installment is decided."),
+    _count(
+        "all_time_first_miss_count",
+        "disbursed AND decided AND first_missed",
+        "Loans whose first installment was missed.",
+    ),
+    _count("all_time_decided_count", "disbursed AND decided", "Loans whose first installment is decided."),
+    _money("dpd_1to6_balance", "outstanding", "dpd BETWEEN 1 AND 6", "Owed by loans 1 to 6 days past due."),
+    _money("amount_due_7d", "due_ahead", "on_book", "Falling due in the days ahead and not yet paid."),
+    _money(
+        "prev_dpd_1to6_balance",
+        "outstanding_before",
+        LATE_BEFORE,
+        "Owed a week ago by loans then 1 to 6 days past due.",
+    ),
+    _money(
+        "moved_to_7to30",
+        "outstanding_before",
+        f"{LATE_BEFORE} AND dpd BETWEEN 7 AND 30",
+        "Of those, what has rolled to 7 to 30 days past due.",
+    ),
+    _money(
+        "fees_due",
+        "fee_owed",
+        "in_fee_window",
+        "Fees fallen due on loans of the fee window, less fee waivers.",
+    ),
+    _money("fees_collected", "fee_received", "in_fee_window", "Of those, fees received."),
+    Measure("interest_collected", "interest_this_month", "Interest received this month.", unit="money"),
+    Measure("total_fees_collected", "fees_this_month", "Fees received this month.", unit="money"),
+    Measure("yield_30d", "yield_in_flow", "Interest and fees received in the flow window.", unit="money"),
+    _money(
+        "par15_mid_month",
+        "outstanding_mid_month",
+        "dpd_mid_month > 15",
+        "Overdue by more than 15 days on the latest 15th.",
+    ),
+    Measure(
+        "due_installments", "installments_due", "Installments that fell due in the flow window.", unit="count"
+    ),
+    Measure(
+        "on_time_installments", "installments_on_time", "Of those, settled by their due date.", unit="count"
+    ),
+    _count("channel_known_count", "channel_known", "Recent loans of officers with a reference channel."),
+    _count("pure_channel_count", "channel_known AND channel_pure", "Of those, sold through that channel."),
+    Measure("waivers_amount", "waived_in_window", "Waived lately, penalties aside.", unit="money"),
+    Measure("total_entries", "entries", "Repayment rows dated in the flow window.", unit="count"),
+    Measure("backdated_count", "backdated", "Of those, entered backdated.", unit="count"),
+    Measure("reversals_count", "reversals", "Repayments reversed in the flow window.", unit="count"),
+    Measure("float_gap_count", "float_gaps", "Cash payments recorded late.", unit="count"),
+    Measure(
+        "total_officers",
+        "CASE WHEN on_book OR in_cohort THEN 1 ELSE 0 END",
+        "Officers at work.",
+        unit="count",
+        kind="distinct",
+    ),
+    Measure(
+        "float_gap_officers",
+        "CASE WHEN total_officers > 0 AND float_gap_count > 0 THEN 1 ELSE 0 END",
+        "Of those, officers who recorded cash late.",
+        unit="count",
+        kind="distinct_cell",
+    ),
+)

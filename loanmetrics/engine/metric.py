@@ -1,0 +1,119 @@
+"""What a measure and a metric are. A metric file holds one ``METRIC`` and imports nothing but this."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Unit = Literal["money", "count", "ratio", "score", "flag", "rank"]
+Kind = Literal["sum", "distinct", "distinct_cell"]
+
+SQL_WORDS = frozenset(
+    "CASE WHEN THEN ELSE END AND OR NOT NULL IS IN BETWEEN COALESCE NULLIF LEAST GREATEST TRUE FALSE".split()
+)
+
+
+def names_in(sql: str) -> tuple[str, ...]:
+    """Names a formula reads, in order of first use.
+
+    >>> names_in("a / NULLIF(b + a, 0)")
+    ('a', 'b')
+    """
+    words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*", sql)
+    return tuple(dict.fromkeys(word for word in words if word.upper() not in SQL_WORDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A count or sum: ``sql`` is an integer per loan, over the columns of ``state.State.frame``.
+
+    ``distinct`` counts officers: ``sql`` is 1 for a loan that makes its officer count. ``distinct_cell`` likewise,
+    over the other measures of an (officer, region, branch) cell.
+    """
+
+    name: str
+    sql: str
+    about: str
+    unit: Unit
+    kind: Kind = "sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Names for stretches of the whole line: the first limit that holds wins, ``otherwise`` takes the rest."""
+
+    comparison: Literal["<=", ">="]
+    limits: tuple[tuple[str, float], ...]
+    otherwise: str
+
+    def __str__(self) -> str:
+        steps = [f"{name} {self.comparison} {limit:g}" for name, limit in self.limits]
+        return ", ".join([*steps, f"else {self.otherwise}"])
+
+    def of(self, value: float | None) -> str:
+        """The band of one value; ``n/a`` of none.
+
+        >>> Bands("<=", (("Green", 0.03), ("Watch", 0.06)), "Flag").of(0.06)
+        'Watch'
+        """
+        if value is None:
+            return "n/a"
+        sign = 1 if self.comparison == "<=" else -1
+        return next((name for name, limit in self.limits if sign * value <= sign * limit), self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One penalty of a score: ``weight`` points times ``share``, clamped to 0..1; no evidence costs nothing."""
+
+    name: str
+    weight: int
+    share: str
+
+    @property
+    def points(self) -> str:
+        """The points this term costs, as a formula."""
+        return f"{self.weight} * LEAST(1.0, GREATEST(0.0, COALESCE({self.share}, 0.0)))"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Worked example: given these measures and metrics, the metric is ``value``."""
+
+    given: Mapping[str, float | None]
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A formula over measures and metrics, evaluated after summing; pipeline, DDL, CLI and docs derive from it."""
+
+    name: str
+    title: str
+    formula: str
+    unit: Unit
+    about: str
+    reason: str = "no_evidence"
+    bands: Bands | None = None
+    band_column: str = ""
+    terms: tuple[Term, ...] = ()
+    rounded: bool = False
+    measures: tuple[Measure, ...] = ()
+    examples: tuple[Example, ...] = ()
+    revision: int = 1
+    source: str = ""
+    needs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "needs", names_in(self.formula))
+        object.__setattr__(self, "band_column", self.band_column or f"{self.name}_band")
+
+
+def ratio(part: str, whole: str) -> str:
+    """The formula of a ratio: nothing to divide by is no data, not zero."""
+    return f"{part} / NULLIF({whole}, 0)"
+
+
+def penalties(terms: tuple[Term, ...], when: str) -> str:
+    """The formula of a score of 100 less penalties, where ``when`` holds."""
+    return f"CASE WHEN {when} THEN 100 - {' - '.join(term.points for term in terms)} END"

@@ -1,0 +1,1 @@
+"""One file per metric: dropping a file here adds the metric everywhere."""

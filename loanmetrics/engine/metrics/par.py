@@ -1,0 +1,14 @@
+from loanmetrics.engine.metric import Example, Metric, ratio
+
+METRICS = tuple(
+    Metric(
+        name=f"par{days}",
+        title=f"PAR{days}",
+        formula=ratio(f"par{days}_principal", "principal_portfolio"),
+        unit="ratio",
+        about=f"Portfolio at risk: principal of loans more than {days} days past due, as a share of all principal (CGAP).",
+        reason="no_exposure",
+        examples=(Example({f"par{days}_principal": 1, "principal_portfolio": 4}, 0.25),),
+    )
+    for days in (1, 7, 15, 30, 60, 90)
+)

@@ -1,0 +1,70 @@
+from loanmetrics.engine.metric import Bands, Example, Metric, Term, penalties, ratio
+
+TERMS = (
+    Term("porr", 20, "porr"),
+    Term("fimr", 15, "fimr"),
+    Term("roll", 10, "roll"),
+    Term("waivers", 10, ratio("waivers_amount", "amount_due_7d")),
+    Term("backdated", 10, ratio("backdated_count", "total_entries")),
+    Term("reversals", 10, ratio("reversals_count", "total_entries")),
+    Term("fees_not_realised", 10, "1 - frr"),
+    Term("channel_impurity", 5, "1 - channel_purity"),
+    Term("float_gap", 10, "float_gap_share"),
+)
+
+METRIC = Metric(
+    name="risk_score",
+    title="Risk score",
+    formula=penalties(TERMS, when="total_officers > 0"),
+    unit="score",
+    about="100 less a penalty per warning sign; a sign without evidence costs nothing.",
+    reason="no_exposure",
+    bands=Bands(">=", (("Green", 80), ("Watch", 60), ("Amber", 40)), "Red"),
+    band_column="risk_band",
+    terms=TERMS,
+    rounded=True,
+    examples=(
+        Example(
+            {
+                **{
+                    "total_officers": 1,
+                    "porr": 0.1,
+                    "fimr": 0.2,
+                    "roll": 0.5,
+                    "waivers_amount": 10,
+                    "amount_due_7d": 100,
+                },
+                **{
+                    "backdated_count": 1,
+                    "reversals_count": 2,
+                    "total_entries": 20,
+                    "frr": 0.9,
+                    "channel_purity": 0.8,
+                },
+                "float_gap_share": 0,
+            },
+            86,
+        ),
+        Example(
+            {
+                **{
+                    "total_officers": 1,
+                    "porr": 3 / 8,
+                    "fimr": 5 / 18,
+                    "roll": 1 / 5,
+                    "waivers_amount": 1,
+                    "amount_due_7d": 1,
+                },
+                **{
+                    "backdated_count": 4,
+                    "reversals_count": 25,
+                    "total_entries": 60,
+                    "frr": None,
+                    "channel_purity": None,
+                },
+                "float_gap_share": None,
+            },
+            72,
+        ),
+    ),
+)

@@ -1,0 +1,55 @@
+"""The tables people read: one row per officer, branch, region or book, with names, figures, bands and rank."""
+
+import polars as pl
+
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import Catalogue
+from loanmetrics.engine.run import evaluate, group
+from loanmetrics.tables import UNKNOWN
+
+RISK_PARTS, YIELD_PARTS = 6, 4
+
+
+def officers(cell_table: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
+    """One row per officer, the whole officer, with the home region and branch and the rank among all.
+
+    Money is Int64 minor units, ratios Float64, scores Int32; null means no evidence.
+    """
+    figures = evaluate(_every_officer(cell_table, book, catalogue), book, catalogue)
+    home = book.facts.officers.select("officer_id", "officer_name", "region", "branch")
+    named = figures.join(home, on="officer_id", how="left").with_columns(
+        pl.col("region", "branch").fill_null(UNKNOWN)
+    )
+    ranked = named.with_columns(rank(named, book.policy.min_rank_loans))
+    front = ["officer_id", "officer_name", "region", "branch"]
+    return ranked.select(*front, pl.exclude(front)).sort("officer_id")
+
+
+def branches(
+    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, by: tuple[str, ...] = ("region", "branch")
+) -> pl.DataFrame:
+    """One row per branch (or per region, or one for the book with ``by=()``), as sums of its cells."""
+    return evaluate(group(cell_table, by, catalogue), book, catalogue)
+
+
+def _every_officer(cell_table: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
+    """Officers without a loan have a row too: counts 0, ratios null."""
+    grouped = group(cell_table, ("officer_id",), catalogue)
+    every = pl.concat([grouped["officer_id"], book.facts.officers["officer_id"]]).unique().sort().to_frame()
+    return every.join(grouped, on="officer_id", how="left").with_columns(
+        pl.col(*catalogue.measures).fill_null(0)
+    )
+
+
+def rank(officer_rows: pl.DataFrame, min_loans: int) -> pl.Expr:
+    """Dense rank of 0.6 rank(risk_score) + 0.4 rank(ayr), best first; few loans or no score: unranked.
+
+    >>> rows = pl.DataFrame({"risk_score_norm": [0.95, 0.9, 0.8, 0.7], "ayr": [0.1, 0.3, 0.9, 0.5], "active_loans": 9})
+    >>> rows.select(rank(rows, 5))["rank"].to_list()
+    [1, 2, 1, 3]
+    """
+    eligible = pl.col("risk_score_norm").is_not_null() & (pl.col("active_loans") >= min_loans)
+    risk = pl.when(eligible).then((pl.col("risk_score_norm") * 100).round(9))
+    ayr = pl.when(eligible).then(pl.col("ayr").fill_null(float("inf")))
+    places = [column.rank("min", descending=True).cast(pl.Int64) for column in (risk, ayr)]
+    return (RISK_PARTS * places[0] + YIELD_PARTS * places[1]).rank("dense").cast(pl.Int32).alias("rank")

@@ -1,0 +1,154 @@
+"""From loan state to figures: cells by shard, merged by adding; groups; formulas; bands; ranks."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeVar
+
+import polars as pl
+
+from loanmetrics.engine.book import Book, Shard
+from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.metric import Measure, Metric
+from loanmetrics.engine.state import Channels, State, channels, open_shard
+
+PLACE = ("officer_id", "region", "branch")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "officer": ("officer_id",),
+    "branch": ("region", "branch"),
+    "region": ("region",),
+    "book": (),
+}
+
+
+Result = TypeVar("Result")
+Visit = Callable[[State], Result]
+
+
+def each_shard(book: Book, visit: "Visit[Result]", executor: Executor | None = None) -> list[Result]:
+    """Stand in every shard at the end of the as-of day and take what ``visit`` makes of it.
+
+    One task per shard; ``executor`` says where they run, one after the other by default.
+    """
+    reference = channels(book)
+    tasks = [(shard, book, reference, visit) for shard in book.facts.shards]
+    if executor is None:
+        return [_visit(*task) for task in tasks]
+    return list(executor.map(_visit, *zip(*tasks, strict=True))) if tasks else []
+
+
+def _visit(shard: Shard, book: Book, reference: Channels, visit: "Visit[Result]") -> Result:
+    return visit(open_shard(shard, book, reference))
+
+
+def cells(book: Book, catalogue: Catalogue | None = None, executor: Executor | None = None) -> pl.DataFrame:
+    """Every measure of every (officer, region, branch) cell, in exact integers (money in minor units)."""
+    known = catalogue or load()
+    return merge(book, known, each_shard(book, partial(shard_cells, catalogue=known), executor))
+
+
+def shard_cells(state: State, catalogue: Catalogue) -> pl.DataFrame:
+    """The measures of one shard, by cell."""
+    return plan(state.frame().lazy(), catalogue).collect()
+
+
+def plan(loans: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
+    """The lazy plan from loan state to measures: every measure summed by cell."""
+    return loans.group_by("cell").agg(_of_loans(measure) for measure in _loan_measures(catalogue))
+
+
+def _of_loans(measure: Measure) -> pl.Expr:
+    value = pl.sql_expr(measure.sql).cast(pl.Int64)
+    return (value.max() if measure.kind == "distinct" else value.sum()).alias(measure.name)
+
+
+def _loan_measures(catalogue: Catalogue) -> list[Measure]:
+    return [measure for measure in catalogue.measures.values() if measure.kind != "distinct_cell"]
+
+
+def merge(book: Book, catalogue: Catalogue, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Add up the shards, name the cells, take in frozen PAR15, and set the flags of whole cells."""
+    measures = _loan_measures(catalogue)
+    schema = pl.Schema({"cell": pl.Int64(), **{measure.name: pl.Int64() for measure in measures}})
+    merged = pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema).cast(schema) for part in parts)])
+    merged = merged.group_by("cell").agg(
+        pl.col(measure.name).max() if measure.kind == "distinct" else pl.col(measure.name).sum()
+        for measure in measures
+    )
+    named = book.facts.cells.cast({"cell": pl.Int64}).join(merged, on="cell", how="left").drop("cell")
+    named = _with_frozen(book, named.fill_null(0) if len(named) else named)
+    flags = [
+        pl.sql_expr(m.sql).cast(pl.Int64).alias(m.name)
+        for m in catalogue.measures.values()
+        if m.kind == "distinct_cell"
+    ]
+    return named.with_columns(flags).select(*PLACE, *catalogue.measures).sort(PLACE)
+
+
+def _with_frozen(book: Book, named: pl.DataFrame) -> pl.DataFrame:
+    """A frozen PAR15 set is used whole: cells it does not name had none."""
+    frozen = book.frozen_par15
+    if frozen.is_empty():
+        return named
+    taken = frozen.group_by(PLACE).agg(pl.col("exposure").sum().cast(pl.Int64).alias("par15_mid_month"))
+    joined = named.drop("par15_mid_month").join(taken, on=PLACE, how="full", coalesce=True)
+    return joined.with_columns(pl.selectors.numeric().fill_null(0)).select(named.columns)
+
+
+def group(cell_table: pl.DataFrame, by: Sequence[str], catalogue: Catalogue) -> pl.DataFrame:
+    """Sum cells into groups; officers are counted once however many of a group's cells they work in."""
+    sums = [
+        pl.col("officer_id").filter(pl.col(measure.name) > 0).n_unique().cast(pl.Int64).alias(measure.name)
+        if measure.kind.startswith("distinct")
+        else pl.col(measure.name).sum()
+        for measure in catalogue.measures.values()
+    ]
+    return cell_table.group_by(by).agg(sums).sort(by) if by else cell_table.select(sums)
+
+
+def evaluate(groups: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
+    """Every metric and band of every group; measures stay exact beside them."""
+    policy = book.policy
+    scope = groups.select(
+        *(pl.col(name).cast(pl.Float64) for name in catalogue.measures),
+        *(pl.lit(getattr(policy, name)).alias(f"policy_{name}") for name in _policy_names(catalogue)),
+    )
+    for metric in catalogue.metrics.values():
+        scope = scope.with_columns(_value(metric))
+        if metric.rounded:
+            scope = scope.with_columns(
+                pl.col(metric.name).alias(f"{metric.name}_raw"), _half_away(metric.name)
+            )
+    bands = [_band(metric) for metric in catalogue.metrics.values() if metric.bands]
+    figures = scope.select(*(_typed(metric) for metric in catalogue.metrics.values()), *bands)
+    return pl.concat([groups, figures], how="horizontal")
+
+
+def _policy_names(catalogue: Catalogue) -> list[str]:
+    needs = {need for metric in catalogue.metrics.values() for need in metric.needs}
+    return sorted(need.removeprefix("policy_") for need in needs if need.startswith("policy_"))
+
+
+def _value(metric: Metric) -> pl.Expr:
+    return pl.sql_expr(metric.formula).cast(pl.Float64).alias(metric.name)
+
+
+def _half_away(name: str) -> pl.Expr:
+    """To 9 decimals, then half away from zero."""
+    near = pl.col(name).round(9, mode="half_away_from_zero")
+    return near.round(0, mode="half_away_from_zero").alias(name)
+
+
+def _typed(metric: Metric) -> pl.Expr:
+    kinds = {"money": pl.Int64(), "count": pl.Int64(), "score": pl.Int32(), "flag": pl.Boolean()}
+    return pl.col(metric.name).cast(kinds.get(metric.unit, pl.Float64()))
+
+
+def _band(metric: Metric) -> pl.Expr:
+    bands, value = metric.bands, pl.col(metric.name)
+    assert bands is not None
+    chain: Any = pl.when(value.is_null()).then(pl.lit("n/a"))
+    for name, limit in bands.limits:
+        chain = chain.when(value <= limit if bands.comparison == "<=" else value >= limit).then(pl.lit(name))
+    banded: pl.Expr = chain.otherwise(pl.lit(bands.otherwise)).alias(metric.band_column)
+    return banded

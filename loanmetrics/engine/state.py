@@ -1,0 +1,291 @@
+"""Loan state at (D, K): one row per loan, every figure a measure may look at, in exact integers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from loanmetrics.engine.allocation import Paid, paid_parts, waived_parts
+from loanmetrics.engine.book import Book, Shard
+from loanmetrics.engine.calendar import NEVER, Flags, Ints, latest_15th, to_date, to_day
+from loanmetrics.engine.ledger import FEE, PENALTY, Ledger, read
+from loanmetrics.engine.sums import earliest, running, scattered
+from loanmetrics.engine.timeline import Stock, Timeline, build
+from loanmetrics.policy import SHARE_SCALE
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Which channels are pure for the officer of each cell; ``allowed[cell, channel]``."""
+
+    allowed: Flags
+
+    @property
+    def known(self) -> Flags:
+        """Cells whose officer has a reference channel."""
+        known: Flags = np.any(self.allowed, axis=1)
+        return known
+
+
+def channels(book: Book) -> Channels:
+    """Reference channels of every cell: the officer's own if the book uses it, else the policy's."""
+    facts = book.facts
+    disbursed = [
+        shard.loans.filter(pl.col("disbursed") <= book.day).select("channel").unique()
+        for shard in facts.shards
+    ]
+    used = (
+        pl.concat(pl.collect_all(disbursed)).join(facts.channels, on="channel")["name"]
+        if disbursed
+        else pl.Series([], dtype=pl.String)
+    )
+    names = facts.channels.sort("channel")["name"]
+    usable = names.is_in(used.implode()).to_numpy()
+    fallback = usable & names.is_in(book.policy.pure_channels).to_numpy()
+    own = facts.cells.sort("cell").join(facts.officers, on="officer_id", how="left", maintain_order="left")[
+        "primary_channel"
+    ]
+    mine = (own.to_numpy()[:, None] == names.to_numpy()[None, :]) & usable
+    return Channels(np.where(mine.any(axis=1)[:, None], mine, fallback[None, :]))
+
+
+@dataclass(frozen=True)
+class State:
+    """One shard at the end of the as-of day."""
+
+    book: Book
+    timeline: Timeline
+    channels: Channels
+    cash_rows: pl.DataFrame
+
+    @property
+    def ledger(self) -> Ledger:
+        """The shard's facts as arrays."""
+        return self.timeline.ledger
+
+    @cached_property
+    def now(self) -> Stock:
+        """The loans at the as-of day."""
+        return self.timeline.at(self.book.day)
+
+    @cached_property
+    def counts(self) -> Flags:
+        """Repayment rows that count at the as-of day."""
+        return self.ledger.repayments.counts(self.book.day)
+
+    @cached_property
+    def paid(self) -> Paid:
+        """What counting rows paid by part."""
+        return paid_parts(self.ledger, self.counts)
+
+    def frame(self) -> pl.DataFrame:
+        """The loan-level columns that measures are written in; see ``COLUMNS``."""
+        columns = {
+            "cell": self.ledger.loans.cell,
+            **self._standing(),
+            **self._first_installment(),
+            **self._earlier(),
+            **self._dues_ahead(),
+            **self._fees(),
+            **self._punctuality(),
+            **self._flows(),
+            **self._entries(),
+            **self._channel(),
+        }
+        return pl.DataFrame(columns)
+
+    def _disbursed_within(self, days: int) -> Flags:
+        disbursed = self.ledger.loans.disbursed
+        return (disbursed > self.book.day - days) & (disbursed <= self.book.day)
+
+    def _standing(self) -> dict[str, Ints | Flags]:
+        return {
+            "amount": self.ledger.loans.amount,
+            "disbursed": self.ledger.loans.disbursed <= self.book.day,
+            "in_cohort": self._disbursed_within(self.book.policy.cohort_days),
+            "on_book": self.now.on_book,
+            "dpd": self.now.dpd,
+            "outstanding": self.now.outstanding,
+            "principal_outstanding": self.outstanding_parts["principal"],
+        }
+
+    @cached_property
+    def outstanding_parts(self) -> dict[str, Ints]:
+        """Outstanding by part; the surplus of overpaid parts pays fees, interest, principal in this order."""
+        spans, dues = self.ledger.repayments.spans, self.ledger.dues
+        waived = waived_parts(self.ledger, self.counts)
+        settled = {part: spans.sum(getattr(self.paid, part) + waived[part]) for part in waived}
+        settled["fee"] = np.where(dues.carries_fee, settled["fee"], 0)
+        gap = {part: dues.scheduled(part) - settled[part] for part in settled}
+        surplus = sum(np.maximum(0, -left) for left in gap.values())
+        parts = {}
+        for part in ("fee", "interest", "principal"):
+            used = np.minimum(surplus, np.maximum(0, gap[part]))
+            parts[part] = np.maximum(0, gap[part]) - used
+            surplus = surplus - used
+        return parts
+
+    def _first_installment(self) -> dict[str, Flags]:
+        missed, decided = self.first_payment
+        return {"decided": decided, "first_missed": missed}
+
+    @cached_property
+    def first_payment(self) -> tuple[Flags, Flags]:
+        """(missed, decided) of each loan's first installment; missed means nothing until decided."""
+        dues, rows, policy = self.ledger.dues, self.ledger.repayments, self.book.policy
+        grace = policy.first_payment_grace_days
+        decided = (dues.first_due != NEVER) & (dues.first_due + grace < self.book.day)
+        deadline = np.where(decided, dues.first_due + grace, self.book.day)
+        upto = rows.paid_until(np.arange(len(self.ledger.loans)), deadline)
+
+        def by_then(values: Ints) -> Ints:
+            total = running(np.where(self.counts, values, 0))
+            return total[upto] - total[rows.spans.start]
+
+        credited, cash = by_then(self.ledger.credit), by_then(rows.cash)
+        first_due = np.where(decided, self._first_amount, 0)
+        waived = by_then(np.sum(list(waived_parts(self.ledger, self.counts).values()), axis=0))
+        missed = (
+            (cash == 0)
+            if not policy.share_scaled
+            else credited < _share(first_due, policy.share_scaled) - policy.tolerance_minor
+        )
+        return decided & missed & (first_due - waived > 0), decided
+
+    @cached_property
+    def _first_amount(self) -> Ints:
+        dues = self.ledger.dues
+        return earliest(dues.loan, dues.principal + dues.interest + dues.fee, len(self.ledger.loans), 0)
+
+    def _earlier(self) -> dict[str, Ints]:
+        day = self.book.day
+        before = self.timeline.at(self.book.counting.back(day, self.book.policy.roll_days))
+        middle = self.timeline.at(latest_15th(day))
+        return {
+            "dpd_before": before.dpd,
+            "outstanding_before": before.outstanding,
+            "dpd_mid_month": middle.dpd,
+            "outstanding_mid_month": middle.outstanding,
+        }
+
+    def _dues_ahead(self) -> dict[str, Ints]:
+        day, dues = self.book.day, self.ledger.dues
+        base = dues.total[dues.spans.start]
+        today, ahead = (
+            dues.total[dues.due_before(until + 1)] - base for until in (day, day + self.book.policy.due_days)
+        )
+        return {"due_ahead": np.maximum(0, ahead - np.maximum(self.now.credited, today))}
+
+    def _fees(self) -> dict[str, Ints | Flags]:
+        dues, rows, day = self.ledger.dues, self.ledger.repayments, self.book.day
+        fallen = dues.parts["fee"][dues.due_before(day + 1)] - dues.parts["fee"][dues.spans.start]
+        fallen = np.where(dues.carries_fee, fallen, self.ledger.loans.fee)
+        owed = np.maximum(0, fallen - rows.spans.sum(np.where(self.counts, rows.waived(FEE), 0)))
+        return {
+            "in_fee_window": self._disbursed_within(self.book.policy.frr_days),
+            "fee_owed": owed,
+            "fee_received": np.minimum(rows.spans.sum(self.paid.fee), owed),
+        }
+
+    def _punctuality(self) -> dict[str, Ints]:
+        """Installments due in the flow window, and those settled by money dated no later than they fell due."""
+        dues, rows, day, loans = (
+            self.ledger.dues,
+            self.ledger.repayments,
+            self.book.day,
+            len(self.ledger.loans),
+        )
+        open_until = np.where(self.reopened, NEVER, self.ledger.closing)
+        chosen = np.flatnonzero((dues.due > day - self.book.policy.flow_days) & (dues.due <= day))
+        owner = dues.loan[chosen]
+        kept = (self.ledger.loans.disbursed[owner] <= day) & (dues.due[chosen] <= open_until[owner])
+        chosen, owner = chosen[kept], owner[kept]
+        credit = running(np.where(self.counts, self.ledger.credit, 0))
+        paid = credit[rows.paid_until(owner, dues.due[chosen])] - credit[rows.spans.start[owner]]
+        due = dues.total[chosen + 1] - dues.total[dues.spans.start[owner]]
+        on_time = (due - paid <= self.book.policy.tolerance_minor).astype(np.int64)
+        return {
+            "installments_due": scattered(owner, np.ones(len(owner), dtype=np.int64), loans),
+            "installments_on_time": scattered(owner, on_time, loans),
+        }
+
+    @cached_property
+    def reopened(self) -> Flags:
+        """Loans whose closing was undone by a reversal: a finding."""
+        ledger, day = self.ledger, self.book.day
+        undone = (ledger.closing <= day) & (ledger.reopening <= day)
+        return undone & (self.now.outstanding > self.book.policy.tolerance_minor)
+
+    def _flows(self) -> dict[str, Ints]:
+        policy, rows, day = self.book.policy, self.ledger.repayments, self.book.day
+        month = day - to_day(to_date(day).replace(day=1)) + 1
+        return {
+            "interest_this_month": self._counted(month, self.paid.interest),
+            "fees_this_month": self._counted(month, self.paid.fee),
+            "yield_in_flow": self._counted(policy.flow_days, self.paid.interest + self.paid.fee),
+            "waived_in_window": self._counted(
+                policy.waiver_days, np.where(rows.waiver_type == PENALTY, 0, rows.waiver)
+            ),
+        }
+
+    def _counted(self, days: int, values: Ints) -> Ints:
+        return self._within(self.counts, days, values)
+
+    def _within(self, which: Flags, days: int, values: Ints) -> Ints:
+        """Sum over the chosen rows dated in the last ``days`` days."""
+        rows, day = self.ledger.repayments, self.book.day
+        chosen = np.flatnonzero(which & (rows.day > day - days) & (rows.day <= day))
+        return scattered(rows.loan[chosen], values[chosen], len(self.ledger.loans))
+
+    def _entries(self) -> dict[str, Ints]:
+        rows, day, window = self.ledger.repayments, self.book.day, self.book.policy.flow_days
+        one = np.ones(len(rows.day), dtype=np.int64)
+        undone = np.flatnonzero((rows.reversal > day - window) & (rows.reversal <= day))
+        return {
+            "entries": self._within(one > 0, window, one),
+            "backdated": self._within(rows.backdated, window, one),
+            "reversals": scattered(rows.loan[undone], one[undone], len(self.ledger.loans)),
+            "float_gaps": self._float_gaps(),
+        }
+
+    def _float_gaps(self) -> Ints:
+        """Counting cash payments of the float window that were recorded too late."""
+        rows, policy = self.cash_rows, self.book.policy
+        recorded = rows["created"].dt.convert_time_zone(policy.time_zone).dt.date().cast(pl.Int64)
+        late = (recorded - rows["day"].cast(pl.Int64) > policy.float_gap_days).fill_null(False)
+        loan = rows["local"].filter(late).cast(pl.Int64).to_numpy()
+        return scattered(loan, np.ones(len(loan), dtype=np.int64), len(self.ledger.loans))
+
+    def _channel(self) -> dict[str, Flags]:
+        loans, cohort = self.ledger.loans, self._disbursed_within(self.book.policy.cohort_days)
+        pure = (
+            (loans.channel >= 0) & self.channels.allowed[loans.cell, loans.channel]
+            if self.channels.allowed.shape[1]
+            else np.zeros(len(loans), dtype=np.bool_)
+        )
+        return {"channel_known": cohort & self.channels.known[loans.cell], "channel_pure": cohort & pure}
+
+
+def open_shard(shard: Shard, book: Book, reference: Channels) -> State:
+    """Read one shard and stand at the end of the as-of day."""
+    ledger = read(shard, book.policy)
+    timeline = build(ledger, book.counting, book.policy.tolerance_minor)
+    return State(book, timeline, reference, _cash_rows(shard, book))
+
+
+def _cash_rows(shard: Shard, book: Book) -> pl.DataFrame:
+    """Counting cash payments of the float-gap window, with the time they were recorded."""
+    day, methods = book.day, book.facts.methods
+    cash = methods.filter(pl.col("name").is_in(book.policy.cash_methods))["method"]
+    window = (pl.col("day") > day - book.policy.float_gap_window_days) & (pl.col("day") <= day)
+    undone = pl.col("reversed") & (pl.col("reversal").fill_null(day) <= day)
+    chosen = shard.repayments.filter(window & pl.col("method").is_in(cash.implode()) & ~undone)
+    local = pl.col("loan") - pl.lit(shard.loans.select(pl.col("loan").min()).collect().item() or 0)
+    return chosen.select("day", "created", local=local).sort("local").collect()
+
+
+def _share(due: Ints, millionths: int) -> Ints:
+    """``due`` times a share, rounded up: an integer is below the product iff it is below this."""
+    whole, rest = np.divmod(due, SHARE_SCALE)
+    return np.add(whole * millionths, -(-rest * millionths // SHARE_SCALE))
