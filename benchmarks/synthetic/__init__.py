@@ -1,0 +1,1 @@
+"""A synthetic lender of any size: the same seed always gives the same rows."""

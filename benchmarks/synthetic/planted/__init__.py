@@ -1,0 +1,1 @@
+"""Oddities planted one by one: each has its own loan, so a reader can look at it alone."""
