@@ -1,7 +1,7 @@
 """The whole book once more, in plain SQL on DuckDB: a second opinion that shares no code with the engine.
 
-``referee.sql`` is one chain of steps over the prepared facts; this module only opens the files and fills in the
-policy. Used by the tests, by ``loanmetrics verify`` and as the DuckDB peer of the benchmarks.
+``referee.sql`` is one chain of steps over the prepared facts; this module only opens the files and fills in
+the policy. Used by the tests, by ``loanmetrics verify`` and as the DuckDB peer of the benchmarks.
 """
 
 from collections.abc import Iterator
@@ -75,7 +75,8 @@ def scan(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
 
 def _ask(facts: Facts, query: str, given: dict[str, Any]) -> "pl.DataFrame":
     with _connected(facts) as connection:
-        return connection.sql(f"{sql()}\n{query}", params=given).pl()
+        answer: pl.DataFrame = connection.sql(f"{sql()}\n{query}", params=given).pl()
+        return answer
 
 
 @contextmanager
