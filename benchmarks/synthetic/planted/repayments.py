@@ -103,7 +103,7 @@ def cash_late(plot: Plot) -> None:
 
 
 def cash_after_midnight(plot: Plot) -> None:
-    """Cash recorded at 23:30 UTC the next day, two later in Lagos | a float gap iff Policy.time_zone is Lagos"""
+    """Cash recorded at 23:30 UTC a day later, two in Lagos | a float gap iff Policy.time_zone is Lagos"""
     _loan(plot)
     plot.pay(-4, recorded=-3, at=time(23, 30), payment_method="Cash")
 
