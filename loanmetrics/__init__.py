@@ -1,0 +1,30 @@
+"""Loan officer metrics, exact to the cent: the notebook API.
+
+>>> import loanmetrics as lm
+>>> book = lm.Book.sample()
+>>> lm.compute(book, "fimr", "risk_score", by="region").collect().columns
+['region', 'fimr', 'fimr_band', 'risk_score', 'risk_band']
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loanmetrics.notebook import Book, agg, band, compute, expr, frame, loans, metrics, sql
+    from loanmetrics.policy import Policy
+
+__version__ = "0.1.0"
+__all__ = ["Book", "Policy", "agg", "band", "compute", "expr", "frame", "loans", "metrics", "sql"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the engine on first use: importing this package costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'loanmetrics' has no attribute {name!r}")
+    import importlib
+
+    home = "loanmetrics.policy" if name == "Policy" else "loanmetrics.notebook"
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

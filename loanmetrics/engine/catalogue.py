@@ -38,6 +38,21 @@ class Catalogue:
         bands = [(metric.band_column, "text") for metric in self.metrics.values() if metric.bands]
         return (*measures, *metrics, *bands)
 
+    def rows(self) -> list[dict[str, str]]:
+        """Every metric as plain text, for docs, CLI and notebooks."""
+        return [
+            {
+                "name": metric.name,
+                "title": metric.title,
+                "unit": metric.unit,
+                "formula": metric.formula,
+                "bands": str(metric.bands or ""),
+                "when_null": metric.reason,
+                "about": metric.about,
+            }
+            for metric in self.metrics.values()
+        ]
+
     def metric(self, name: str) -> Metric:
         """The metric called ``name``, or an error with a hint."""
         if name not in self.metrics:

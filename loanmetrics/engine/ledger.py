@@ -165,7 +165,8 @@ class Ledger:
     @cached_property
     def closed_without_date(self) -> Flags:
         """Loans of a final status without a closing date: a finding."""
-        return np.logical_and(self.loans.final, self.loans.closed == NEVER)
+        missing: Flags = self.loans.final & (self.loans.closed == NEVER)
+        return missing
 
     @cached_property
     def reopening(self) -> Ints:

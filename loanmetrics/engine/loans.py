@@ -8,37 +8,45 @@ import polars as pl
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import Catalogue
 from loanmetrics.engine.loan_state import loan_state
+from loanmetrics.engine.metric import Measure
 from loanmetrics.engine.run import PLACE, each_shard
 from loanmetrics.engine.state import State
 from loanmetrics.tables import LOAN_STATE
-
-FROZEN = "frozen on the 15th"
 
 
 def contributions(book: Book, name: str, catalogue: Catalogue) -> pl.DataFrame:
     """Every loan that adds to a metric or measure, with what it adds to each measure beneath it.
 
-    The columns of any group's loans sum exactly to that group's measures; officers (distinct counts) are 1 for each
-    loan that makes its officer count. Where PAR15 was frozen, its rows stand without a loan_id.
+    The columns of any group's loans sum exactly to that group's measures. Distinct counts are flags: 1 on each loan
+    whose (officer, region, branch) cell makes its officer count. Where PAR15 was frozen, its rows stand without a loan_id.
     """
-    names = [each for each in catalogue.measures_of(name) if catalogue.measures[each].kind != "distinct_cell"]
-    shards = list(
-        zip(
-            each_shard(book, partial(_added, names=names, catalogue=catalogue)),
-            book.facts.shards,
-            strict=True,
-        )
-    )
-    parts = [_identified(part, shard.in_order().loans, book) for part, shard in shards]
-    rows = pl.concat([part for part in parts]) if parts else pl.DataFrame(schema=["loan_id", *PLACE, *names])
-    if "par15_mid_month" in names and not book.frozen_par15.is_empty():
-        rows = _with_frozen(rows, book)
+    names = catalogue.measures_of(name)
+    rows = frame(book, catalogue).select("loan_id", *PLACE, *names)
     return rows.filter(pl.any_horizontal(pl.col(each) != 0 for each in names))
 
 
-def _added(state: State, names: list[str], catalogue: Catalogue) -> pl.DataFrame:
-    values = [pl.sql_expr(catalogue.measures[name].sql).cast(pl.Int64).alias(name) for name in names]
+def frame(book: Book, catalogue: Catalogue, executor: Executor | None = None) -> pl.DataFrame:
+    """One row per loan with what it adds to every measure."""
+    loan_level = [measure for measure in catalogue.measures.values() if measure.kind != "distinct_cell"]
+    parts = each_shard(book, partial(_added, measures=loan_level), executor)
+    shards = zip(parts, book.facts.shards, strict=True)
+    rows = pl.concat([_identified(part, shard.in_order().loans, book) for part, shard in shards])
+    if not book.frozen_par15.is_empty():
+        rows = _with_frozen(rows, book)
+    return _flagged(rows, catalogue, loan_level)
+
+
+def _added(state: State, measures: list[Measure]) -> pl.DataFrame:
+    values = [pl.sql_expr(measure.sql).cast(pl.Int64).alias(measure.name) for measure in measures]
     return state.frame().select("cell", *values)
+
+
+def _flagged(rows: pl.DataFrame, catalogue: Catalogue, loan_level: list[Measure]) -> pl.DataFrame:
+    """Flags of whole cells, laid on each of the cell's loans."""
+    flags = [measure for measure in catalogue.measures.values() if measure.kind == "distinct_cell"]
+    totals = rows.group_by(PLACE).agg(pl.col(measure.name).sum() for measure in loan_level)
+    marked = totals.select(*PLACE, *(pl.sql_expr(flag.sql).cast(pl.Int64).alias(flag.name) for flag in flags))
+    return rows.join(marked, on=PLACE, how="left", maintain_order="left")
 
 
 def _identified(part: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.DataFrame:

@@ -95,14 +95,16 @@ def _with_frozen(book: Book, named: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.selectors.numeric().fill_null(0)).select(named.columns)
 
 
+def total(measure: Measure) -> pl.Expr:
+    """A measure of a group of rows, be they loans or cells: a sum, or how many officers carry the flag."""
+    if measure.kind == "sum":
+        return pl.col(measure.name).sum()
+    return pl.col("officer_id").filter(pl.col(measure.name) > 0).n_unique().cast(pl.Int64).alias(measure.name)
+
+
 def group(cell_table: pl.DataFrame, by: Sequence[str], catalogue: Catalogue) -> pl.DataFrame:
     """Sum cells into groups; officers are counted once however many of a group's cells they work in."""
-    sums = [
-        pl.col("officer_id").filter(pl.col(measure.name) > 0).n_unique().cast(pl.Int64).alias(measure.name)
-        if measure.kind.startswith("distinct")
-        else pl.col(measure.name).sum()
-        for measure in catalogue.measures.values()
-    ]
+    sums = [total(measure) for measure in catalogue.measures.values()]
     return cell_table.group_by(by).agg(sums).sort(by) if by else cell_table.select(sums)
 
 
@@ -117,9 +119,9 @@ def evaluate(groups: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataF
         scope = scope.with_columns(_value(metric))
         if metric.rounded:
             scope = scope.with_columns(
-                pl.col(metric.name).alias(f"{metric.name}_raw"), _half_away(metric.name)
+                pl.col(metric.name).alias(f"{metric.name}_raw"), half_away(pl.col(metric.name))
             )
-    bands = [_band(metric) for metric in catalogue.metrics.values() if metric.bands]
+    bands = [banded(metric) for metric in catalogue.metrics.values() if metric.bands]
     figures = scope.select(*(_typed(metric) for metric in catalogue.metrics.values()), *bands)
     return pl.concat([groups, figures], how="horizontal")
 
@@ -133,10 +135,10 @@ def _value(metric: Metric) -> pl.Expr:
     return pl.sql_expr(metric.formula).cast(pl.Float64).alias(metric.name)
 
 
-def _half_away(name: str) -> pl.Expr:
-    """To 9 decimals, then half away from zero."""
-    near = pl.col(name).round(9, mode="half_away_from_zero")
-    return near.round(0, mode="half_away_from_zero").alias(name)
+def half_away(value: pl.Expr) -> pl.Expr:
+    """A score to 9 decimals, then half away from zero to an integer: the one rounding there is."""
+    near = value.round(9, mode="half_away_from_zero")
+    return near.round(0, mode="half_away_from_zero")
 
 
 def _typed(metric: Metric) -> pl.Expr:
@@ -144,11 +146,12 @@ def _typed(metric: Metric) -> pl.Expr:
     return pl.col(metric.name).cast(kinds.get(metric.unit, pl.Float64()))
 
 
-def _band(metric: Metric) -> pl.Expr:
+def banded(metric: Metric) -> pl.Expr:
+    """The band of a metric's column; ``n/a`` where it is null."""
     bands, value = metric.bands, pl.col(metric.name)
     assert bands is not None
     chain: Any = pl.when(value.is_null()).then(pl.lit("n/a"))
     for name, limit in bands.limits:
         chain = chain.when(value <= limit if bands.comparison == "<=" else value >= limit).then(pl.lit(name))
-    banded: pl.Expr = chain.otherwise(pl.lit(bands.otherwise)).alias(metric.band_column)
-    return banded
+    band: pl.Expr = chain.otherwise(pl.lit(bands.otherwise)).alias(metric.band_column)
+    return band

@@ -288,4 +288,5 @@ def _cash_rows(shard: Shard, book: Book) -> pl.DataFrame:
 def _share(due: Ints, millionths: int) -> Ints:
     """``due`` times a share, rounded up: an integer is below the product iff it is below this."""
     whole, rest = np.divmod(due, SHARE_SCALE)
-    return np.add(whole * millionths, -(-rest * millionths // SHARE_SCALE))
+    rounded_up: Ints = whole * millionths - (-rest * millionths // SHARE_SCALE)
+    return rounded_up

@@ -1,0 +1,145 @@
+"""PostgreSQL -> typed raw relations: parallel readers of one exported snapshot, lean columns, partition by partition."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from loanmetrics.errors import DataError, StoreError
+from loanmetrics.facts.lake import PAR15_SCHEMA
+from loanmetrics.facts.prepare import MONEY_SUMS, SQL_TYPES
+from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BLOCK_ORDER = ("repayments", "loan_schedule", "loans", "officers", "holidays")
+CSV_DIALECT = "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false"
+LEAVES = """
+    SELECT relid::regclass::text FROM pg_partition_tree(%s::regclass) WHERE isleaf
+    ORDER BY pg_relation_size(relid) DESC, 1
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the source itself says it holds, in the snapshot that was read."""
+
+    rows: dict[str, int]
+    sums: dict[str, int]
+
+
+def extract(url: str, connection: "DuckDBPyConnection", folder: Path, readers: int = 2) -> Source:
+    """Copy what the engine reads into ``folder`` and relate it as ``raw.<table>``; returns the source's own totals."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _snapshot(url) as (leader, snapshot):
+        tasks = [(name, leaf) for name in BLOCK_ORDER for leaf in _leaves(leader, name)]
+        with ThreadPoolExecutor(readers) as pool:
+            copies = [
+                pool.submit(_copy, url, snapshot, name, leaf, folder / f"{name}-{number:04}.csv")
+                for number, (name, leaf) in enumerate(tasks)
+            ]
+            source = _totals(leader)
+            for copied in copies:
+                copied.result()
+        frozen = _frozen_par15(leader)
+    _relate(connection, folder)
+    connection.execute(f"CREATE TABLE facts_par15 ({PAR15_SCHEMA})")
+    if frozen:
+        connection.executemany("INSERT INTO facts_par15 VALUES (?, ?, ?, ?, ?, ?)", frozen)
+    return source
+
+
+@contextmanager
+def _snapshot(url: str) -> Iterator[tuple[psycopg.Connection, str]]:
+    with psycopg.connect(url) as leader:
+        _read_only(leader)
+        row = leader.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None
+        yield leader, row[0]
+
+
+def _read_only(connection: psycopg.Connection) -> None:
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    connection.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
+
+
+def _leaves(leader: psycopg.Connection, name: str) -> list[str]:
+    """The table itself, or its partitions, largest first."""
+    try:
+        return [row[0] for row in leader.execute(LEAVES, [name]).fetchall()]
+    except psycopg.errors.UndefinedTable:
+        raise StoreError(f"the database has no table {name}", "run: loanmetrics migrate") from None
+
+
+def _copy(url: str, snapshot: str, name: str, leaf: str, path: Path) -> None:
+    columns = sql.SQL(", ").join(map(sql.Identifier, _columns(name)))
+    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT csv)").format(columns, sql.SQL(leaf))
+    with psycopg.connect(url) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.read_only = True
+        reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+        reader.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
+        with reader.cursor() as cursor, cursor.copy(query) as copy, path.open("wb") as out:
+            for block in copy:
+                out.write(block)
+
+
+def _columns(name: str) -> tuple[str, ...]:
+    return facts_only(TABLES[name]).names
+
+
+def _totals(leader: psycopg.Connection) -> Source:
+    rows, sums = {}, {}
+    for name in FACT_COLUMNS:
+        money = f", (sum({MONEY_SUMS[name]}) * 100)::bigint" if name in MONEY_SUMS else ", 0"
+        row = leader.execute(sql.SQL(f"SELECT count(*){money} FROM {name}")).fetchone()
+        assert row is not None
+        rows[name] = row[0]
+        if name in MONEY_SUMS:
+            sums[name] = row[1] or 0
+    return Source(rows, sums)
+
+
+def _frozen_par15(leader: psycopg.Connection) -> list[tuple[object, ...]]:
+    return leader.execute(
+        "SELECT snapshot_date - DATE '1970-01-01', officer_id, region, branch, (par15_exposure * 100)::bigint, par15_count "
+        "FROM par15_snapshots"
+    ).fetchall()
+
+
+def _relate(connection: "DuckDBPyConnection", folder: Path) -> None:
+    """Parse each table's copies once, typed, into one Parquet file, and drop the copies."""
+    import duckdb
+
+    for name in FACT_COLUMNS:
+        copies, parsed = sorted(folder.glob(f"{name}-*.csv")), folder / f"{name}.parquet"
+        try:
+            connection.execute(
+                f"COPY ({_typed(name, copies)}) TO {_literal(parsed)} (FORMAT parquet, COMPRESSION lz4)"
+            )
+        except duckdb.Error as error:
+            raise DataError(f"{name} cannot be read from the source: {error}") from None
+        for copy in copies:
+            copy.unlink()
+        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM read_parquet({_literal(parsed)})")
+
+
+def _typed(name: str, copies: list[Path]) -> str:
+    types = {column.name: SQL_TYPES[column.kind] for column in facts_only(TABLES[name]).columns}
+    if not copies:
+        return (
+            f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in types.items())} WHERE false"
+        )
+    files = ", ".join(_literal(copy) for copy in copies)
+    return f"SELECT * FROM read_csv([{files}], columns = {types!r}, {CSV_DIALECT})"
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

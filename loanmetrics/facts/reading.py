@@ -1,0 +1,221 @@
+"""One file -> DuckDB table ``checked``: typed columns, row number, and the first rule each row breaks (0: none).
+
+DuckDB reads and spills to disk, so a file may be larger than memory. Naive times are the session's time zone's.
+"""
+
+import csv
+import glob
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from loanmetrics.errors import DataError, suggest
+from loanmetrics.facts.casting import Check, Given, cast, checks
+from loanmetrics.facts.prepare import SQL_TYPES
+from loanmetrics.facts.sources import Source
+from loanmetrics.policy import Policy
+from loanmetrics.tables import Column, Table, rules
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY_LIMIT = "1GB"
+HEADER_LIMIT = 1 << 20
+DELIMITERS = ",;\t|"
+BLANK = r"E' \t\r\n'"
+# A row with these faults is one row; after any other, the rows that follow cannot be trusted.
+ROW_FAULTS = ("INVALID ENCODING", "MISSING COLUMNS", "TOO MANY COLUMNS")
+BAD_LINE = Check("bad_line", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A file's columns in order (name, DuckDB type) and the SQL that reads them as ``given_0``, ``given_1``, ..."""
+
+    columns: tuple[tuple[str, str], ...]
+    sql: str
+
+    def given(self, name: str) -> Given | None:
+        """The column called ``name``, if the file has it."""
+        for place, (given, type_) in enumerate(self.columns):
+            if given == name:
+                return Given(f"given_{place}", type_)
+        return None
+
+    @property
+    def trimmed(self) -> str:
+        """``sql`` with outer blanks cut off texts, and blank ones null."""
+        texts = [f"given_{place}" for place, (_, type_) in enumerate(self.columns) if type_ == "VARCHAR"]
+        cut = ", ".join(f"NULLIF(trim({text}, {BLANK}), '') AS {text}" for text in texts)
+        return f"SELECT * REPLACE ({cut}) FROM ({self.sql})" if texts else self.sql
+
+    def unused(self, table: Table) -> list[str]:
+        """Columns of the file that the table does not have."""
+        return [name for name, _ in self.columns if name not in table.names]
+
+
+@contextmanager
+def workshop(policy: Policy) -> Iterator["DuckDBPyConnection"]:
+    """A DuckDB of its own in a temporary folder, gone afterwards."""
+    import duckdb
+
+    with TemporaryDirectory(prefix="loanmetrics-load-") as folder:
+        connection = duckdb.connect(str(Path(folder) / "work.duckdb"))
+        try:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false")
+            connection.execute("SET TimeZone = $zone", {"zone": policy.time_zone})
+            connection.execute("SET VARIABLE folder = $folder", {"folder": folder})
+            yield connection
+        finally:
+            connection.close()
+
+
+def layout(connection: "DuckDBPyConnection", source: Source) -> Layout:
+    """Find the file's columns; a file without a required one is refused."""
+    with said_plainly(source):
+        found = _parquet(connection, source) if source.is_parquet else _csv(source)
+    for column in source.table.columns:
+        given = found.given(column.name)
+        if given is None and not column.null:
+            names = [name for name, _ in found.columns]
+            raise DataError(f"{source.name} has no column {column.name}", suggest(column.name, names))
+        if given is not None and ("[" in given.type or given.type.startswith(("STRUCT", "MAP", "UNION"))):
+            raise DataError(f"{source.name}: column {column.name} holds nested values", "give one value per cell")
+    return found
+
+
+def check(connection: "DuckDBPyConnection", source: Source, found: Layout, policy: Policy) -> list[Check]:
+    """Fill ``checked`` and ``bad_lines``; ``checked.broken`` counts from 1 in the list returned."""
+    table = source.table
+    columns = [(column, found.given(column.name)) for column in table.columns]
+    typed = ", ".join(f"{_cast(column, given)} AS {column.name}" for column, given in columns)
+    broken = [*(made for c, g in columns if g for made in checks(table, c, g)), *_row_checks(table, policy)]
+    cases = " ".join(f"WHEN {check.bad} THEN {place}" for place, check in enumerate(broken, 1))
+    connection.execute("DROP TABLE IF EXISTS rejected; DROP TABLE IF EXISTS rejected_scans")
+    with said_plainly(source):
+        connection.execute(
+            f"CREATE OR REPLACE TABLE checked AS SELECT row_number, {', '.join(table.names)}, "
+            f"(CASE {cases} ELSE 0 END)::USMALLINT AS broken FROM (SELECT *, {typed} FROM ({found.trimmed}))"
+        )
+    _note_bad_lines(connection, source)
+    return [*broken, BAD_LINE]
+
+
+@contextmanager
+def said_plainly(source: Source) -> Iterator[None]:
+    """Errors of reading become one line that names the file, and quotes nothing from it."""
+    import duckdb
+
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise DataError(f"{source.name} line 1: not UTF-8", "export it again as UTF-8") from None
+    except (OSError, EOFError, csv.Error) as error:
+        raise DataError(f"{source.name} cannot be read: {_reason(error)}") from None
+    except duckdb.Error as error:
+        line = re.search(r"CSV Error on Line: (\d+)", str(error))
+        where = f" line {line[1]}" if line else ""
+        raise DataError(f"{source.name}{where} cannot be read: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The part of a message that says why; lines quoted from the file are left out."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = re.sub(r"Original Line:.*?\n(?=[A-Z])", "", str(error), flags=re.DOTALL)
+    for known, plain in (
+        ("invalid state", "line ends are mixed, or quotes do not match"),
+        ("No magic bytes", "not a whole Parquet file"),
+        ("too small to be a Parquet", "not a whole Parquet file"),
+        ("Unexpected end of GZIP", "the compressed file is cut short"),
+        ("out of memory", "it does not fit the memory given to it"),
+        ("Out of Memory", "it does not fit the memory given to it"),
+    ):
+        if known in text:
+            return plain
+    first = text.split("\n", 1)[0].strip()
+    return re.sub(r"^[A-Za-z ]+Error: ", "", first) or type(error).__name__
+
+
+def _parquet(connection: "DuckDBPyConnection", source: Source) -> Layout:
+    if source.path.stat().st_size == 0:
+        raise DataError(f"{source.name} is empty")
+    reader = f"read_parquet({_quoted(source.path)}, binary_as_string = true, hive_partitioning = false"
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {reader})").fetchall()
+    columns = tuple((str(name).strip().lower(), str(type_)) for name, type_, *_ in rows)
+    picked = ", ".join(f'"{_doubled(name)}" AS given_{place}' for place, (name, *_) in enumerate(rows))
+    numbered = "file_row_number + 1 AS row_number"
+    return Layout(columns, f"SELECT {numbered}, {picked} FROM {reader}, file_row_number = true)")
+
+
+def _csv(source: Source) -> Layout:
+    head = _head(source)
+    delimiter = max(DELIMITERS, key=lambda each: len(_names(head, each) & set(source.table.names)))
+    names = [name.strip().lower() for name in next(csv.reader(io.StringIO(head), delimiter=delimiter))]
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise DataError(f"{source.name} has two columns {twice[0]}")
+    columns = ", ".join(f"'given_{place}': 'VARCHAR'" for place in range(len(names)))
+    options = (
+        f"auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
+        f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'rejected', rejects_scan = 'rejected_scans'"
+    )
+    rows = f"SELECT row_number() OVER () AS row_number, * FROM read_csv({_quoted(source.path)}, {options})"
+    return Layout(tuple((name, "VARCHAR") for name in names), rows)
+
+
+def _head(source: Source) -> str:
+    opened = gzip.open(source.path) if source.name.lower().endswith(".gz") else source.path.open("rb")
+    with opened as file:
+        block = file.read(HEADER_LIMIT)
+    line, newline, _ = block.partition(b"\n")
+    if not line.strip():
+        raise DataError(f"{source.name} is empty" if not block.strip() else f"{source.name} line 1 is empty")
+    if not newline and len(block) == HEADER_LIMIT:
+        raise DataError(f"{source.name} line 1 is longer than {HEADER_LIMIT} bytes", "is it CSV?")
+    return line.decode("utf-8-sig").rstrip("\r")
+
+
+def _names(head: str, delimiter: str) -> set[str]:
+    return {name.strip().lower() for name in next(csv.reader(io.StringIO(head), delimiter=delimiter))}
+
+
+def _note_bad_lines(connection: "DuckDBPyConnection", source: Source) -> None:
+    connection.execute("CREATE OR REPLACE TABLE bad_lines (row_number BIGINT, content VARCHAR)")
+    if source.is_parquet:
+        return
+    faults = ", ".join(f"'{fault}'" for fault in ROW_FAULTS)
+    worse = connection.execute(
+        f"SELECT line, error_type::VARCHAR FROM rejected WHERE error_type::VARCHAR NOT IN ({faults}) ORDER BY line LIMIT 1"
+    ).fetchone()
+    if worse:
+        plain = {"UNQUOTED VALUE": "a quote is not closed", "LINE SIZE OVER MAXIMUM": "longer than 2,000,000 bytes"}
+        raise DataError(f"{source.name} line {worse[0]}: {plain.get(worse[1], str(worse[1]).lower())}")
+    connection.execute("INSERT INTO bad_lines SELECT line, any_value(csv_line) FROM rejected GROUP BY line")
+
+
+def _row_checks(table: Table, policy: Policy) -> Iterator[Check]:
+    """The table's own rules, term by term, so that a report can name the field."""
+    limit = f"{policy.max_amount}::DECIMAL(18,2)"
+    for rule in rules(table):
+        for term in rule.bad.split(" OR "):
+            fields = [name for name in table.names if re.search(rf"\b{name}\b", term)]
+            yield Check(rule.name, ", ".join(fields), term.replace("$max_amount", limit))
+
+
+def _cast(column: Column, given: Given | None) -> str:
+    return cast(column.kind, given) if given else f"NULL::{SQL_TYPES[column.kind]}"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + glob.escape(str(path)).replace("'", "''") + "'"
+
+
+def _doubled(name: str) -> str:
+    return name.replace('"', '""')

@@ -1,0 +1,243 @@
+"""The notebook API: a book, its figures, the loans behind them. LazyFrame in, LazyFrame out."""
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from loanmetrics.engine import book as core
+from loanmetrics.engine import formula, results, run
+from loanmetrics.engine import loans as loan_level
+from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.errors import UsageError, unknown
+from loanmetrics.facts import lake, prepare, raw
+from loanmetrics.policy import Policy
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+By = Literal["officer", "branch", "region", "book"]
+SAMPLE_DAY = date(2026, 6, 30)
+PREVIEW = ("active_loans", "total_portfolio", "par15_ratio", "fimr", "risk_score")
+
+
+class Book(core.Book):
+    """A lender's book at the end of one day. Make one with ``Book.sample()`` or ``Book.scan(...)``.
+
+    >>> Book.sample()
+    Book(6,053 loans disbursed by 2026-06-30, 44 officers, policy 3db8849c7bd081a7)
+    """
+
+    @classmethod
+    def sample(cls, as_of: date = SAMPLE_DAY, policy: Policy | None = None) -> "Book":
+        """A small synthetic lender, with the mess of life in it."""
+        return cls.scan(_sample_folder(), as_of=as_of, policy=policy)
+
+    @classmethod
+    def scan(
+        cls, source: str | Path | Mapping[str, Any], *, as_of: date, policy: Policy | None = None
+    ) -> "Book":
+        """A book from a folder of Parquet or CSV, a facts folder, frames by table name, or a PostgreSQL URL."""
+        chosen = policy or Policy()
+        return cls(_facts(source, chosen), as_of, chosen)
+
+    def on(self, as_of: date) -> "Book":
+        """The same facts and policy at another day."""
+        return Book(self.facts, as_of, self.policy)
+
+    def __repr__(self) -> str:
+        return (
+            f"Book({self._disbursed:,} loans disbursed by {self.as_of}, {len(self.facts.officers)} officers, "
+            f"policy {self.policy.hash})"
+        )
+
+    def _repr_html_(self) -> str:
+        figures = compute(self, *PREVIEW, by="book").collect()
+        return f"<p>{self!r}</p>{figures._repr_html_()}"
+
+    @property
+    def _disbursed(self) -> int:
+        counts = [
+            shard.loans.filter(pl.col("disbursed") <= self.day).select(pl.len())
+            for shard in self.facts.shards
+        ]
+        return sum(frame.item() for frame in pl.collect_all(counts))
+
+
+def compute(book: core.Book, *names: str, by: By = "officer") -> pl.LazyFrame:
+    """Metrics or measures by officer, branch, region or for the whole book; all of them if none is named.
+
+    Measures are exact integers (money in minor units), ratios Float64, scores integers, null where there is no
+    evidence. Definitions: docs/metrics.md.
+    """
+    catalogue = load()
+    keys = _keys(by)
+    columns = [
+        *keys,
+        *(
+            dict.fromkeys(column for name in names for column in _columns(name, catalogue))
+            or _all(catalogue, by)
+        ),
+    ]
+    schema = pl.Schema({name: _dtype(name, catalogue) for name in columns})
+    return pl.defer(lambda: _table(book, by, catalogue).select(columns), schema=schema)
+
+
+def loans(book: core.Book, metric: str, **where: str) -> pl.LazyFrame:
+    """The loans behind a figure: what each adds to every measure beneath ``metric``, summing exactly to it.
+
+    ``where`` picks officer_id, region or branch.
+    """
+    catalogue = load()
+    for name in where:
+        if name not in run.PLACE:
+            raise unknown("filter", name, run.PLACE)
+    wanted = catalogue.measures_of(metric)
+    schema = pl.Schema(
+        {"loan_id": pl.String(), **dict.fromkeys(run.PLACE, pl.String()), **dict.fromkeys(wanted, pl.Int64())}
+    )
+    found = pl.defer(lambda: loan_level.contributions(book, metric, catalogue), schema=schema)
+    return found.filter(**where) if where else found
+
+
+def frame(book: core.Book) -> pl.LazyFrame:
+    """One row per loan with what it adds to every measure: group it as you like, then ``agg`` and ``expr``."""
+    catalogue = load()
+    schema = pl.Schema(
+        {
+            "loan_id": pl.String(),
+            **dict.fromkeys(run.PLACE, pl.String()),
+            **dict.fromkeys(catalogue.measures, pl.Int64()),
+        }
+    )
+    return pl.defer(lambda: loan_level.frame(book, catalogue).select(schema.names()), schema=schema)
+
+
+def agg(*names: str) -> list[pl.Expr]:
+    """Sums of every measure beneath the named metrics, for ``group_by(...).agg(*lm.agg("fimr"))``."""
+    return formula.agg(names, load())
+
+
+def expr(name: str, policy: Policy | None = None) -> pl.Expr:
+    """A metric as an expression over measure columns."""
+    return formula.expr(name, load(), policy or Policy())
+
+
+def band(name: str) -> pl.Expr:
+    """The band of a metric's column."""
+    metric = load().metric(name)
+    if metric.bands is None:
+        raise UsageError(
+            f"{name} has no bands", f"banded: {', '.join(m.name for m in load().metrics.values() if m.bands)}"
+        )
+    return run.banded(metric)
+
+
+def metrics() -> pl.DataFrame:
+    """The catalogue: name, title, formula, bands, meaning."""
+    return pl.DataFrame(load().rows())
+
+
+def sql(book: core.Book, query: str) -> pl.DataFrame:
+    """Ask the book in SQL (DuckDB): tables officers, branches, regions, book, cells, loans.
+
+    Money is in minor units; ``loans`` holds every loan's state at the as-of day.
+    """
+    catalogue = load()
+    makers: dict[str, Callable[[], pl.DataFrame]] = {
+        "officers": lambda: _table(book, "officer", catalogue),
+        "branches": lambda: _table(book, "branch", catalogue),
+        "regions": lambda: _table(book, "region", catalogue),
+        "book": lambda: _table(book, "book", catalogue),
+        "cells": lambda: run.cells(book, catalogue),
+        "loans": lambda: loan_level.states(book),
+    }
+    connection = raw.connect()
+    for name, make in makers.items():
+        if re.search(rf"\b{name}\b", query, re.IGNORECASE):
+            connection.register(name, make().to_arrow())
+    try:
+        found: pl.DataFrame = connection.sql(query).pl()
+    except raw.connection_error() as error:
+        raise UsageError(f"SQL: {error}") from None
+    return found
+
+
+def _table(book: core.Book, by: By, catalogue: Catalogue) -> pl.DataFrame:
+    cells = run.cells(book, catalogue)
+    if by == "officer":
+        return results.officers(cells, book, catalogue)
+    return results.branches(cells, book, catalogue, _keys(by))
+
+
+def _keys(by: str) -> tuple[str, ...]:
+    if by not in run.GROUPS:
+        raise unknown("grouping", by, run.GROUPS)
+    return run.GROUPS[by]
+
+
+def _columns(name: str, catalogue: Catalogue) -> tuple[str, ...]:
+    if name in catalogue.measures or name == "rank":
+        return (name,)
+    if name not in catalogue.metrics:
+        raise unknown("metric", name, [*catalogue.metrics, *catalogue.measures])
+    metric = catalogue.metrics[name]
+    return (name, metric.band_column) if metric.bands else (name,)
+
+
+def _all(catalogue: Catalogue, by: By) -> list[str]:
+    named = ["officer_name", "region", "branch"] if by == "officer" else []
+    return [*named, *(name for name, _ in catalogue.columns), *(["rank"] if by == "officer" else [])]
+
+
+def _dtype(name: str, catalogue: Catalogue) -> pl.DataType:
+    kind = {**dict(catalogue.columns), "rank": "int"}.get(name, "text")
+    return {
+        "money": pl.Int64(),
+        "bigint": pl.Int64(),
+        "ratio": pl.Float64(),
+        "score": pl.Int32(),
+        "int": pl.Int32(),
+        "bool": pl.Boolean(),
+    }.get(kind, pl.String())
+
+
+def _facts(source: str | Path | Mapping[str, Any], policy: Policy) -> core.Facts:
+    if isinstance(source, Mapping):
+        return _from_raw(lambda connection: raw.from_frames(connection, source), policy)
+    if str(source).startswith(("postgresql://", "postgres://")):
+        return _from_database(str(source), policy)
+    folder = Path(source)
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is no folder", "give a folder, frames by table name, or a postgresql:// URL"
+        )
+    if (folder / "manifest.json").is_file():
+        return lake.open_facts(folder)
+    return _from_raw(lambda connection: raw.from_folder(connection, folder), policy)
+
+
+def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> core.Facts:
+    connection = raw.connect()
+    relate(connection)
+    prepare.prepare(connection, policy)
+    return lake.in_memory(connection)
+
+
+def _from_database(url: str, policy: Policy) -> core.Facts:
+    from loanmetrics.facts.extract import extract
+
+    with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder:
+        return _from_raw(lambda connection: extract(url, connection, Path(folder)), policy)
+
+
+@cache
+def _sample_folder() -> Path:
+    installed = Path(str(files("loanmetrics"))) / "sample"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "data" / "sample"
