@@ -1,0 +1,69 @@
+"""docs/metrics.md, written from the catalogue: ``python -m loanmetrics.reference > docs/metrics.md``."""
+
+from collections.abc import Iterator
+
+from loanmetrics.engine.catalogue import RANK_ABOUT, Catalogue, load
+from loanmetrics.engine.metric import Example, Measure, Metric
+
+INTRO = """# Measures and metrics
+
+*Generated from the catalogue (`python -m loanmetrics.reference`); do not edit.*
+
+A **measure** is a count or a sum over loans: it adds over any split of the book. A **metric** is a formula over measures and metrics,
+evaluated after summing: a branch is a ratio of sums, never a mean of ratios. No data is null with a reason, not zero.
+Money is kept in integer minor units; a score is rounded to 9 decimals, then half away from zero to an integer.
+What the definitions leave open is settled in [conventions.md](conventions.md)."""
+KINDS = {
+    "sum": "summed over loans",
+    "distinct": "officers counted once, where any loan qualifies",
+    "distinct_cell": "officers counted once, where an (officer, region, branch) cell qualifies",
+}
+
+
+def markdown(catalogue: Catalogue) -> str:
+    """The whole reference page."""
+    blocks = [
+        INTRO,
+        "## Metrics",
+        *(_metric(metric) for metric in sorted(catalogue.metrics.values(), key=lambda metric: metric.name)),
+        f"### rank\n\n{RANK_ABOUT}",
+        "## Measures",
+        "\n".join(_measures(catalogue)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _metric(metric: Metric) -> str:
+    lines = [f"### {metric.name}", "", f"**{metric.title}** ({metric.unit}, revision {metric.revision}). {metric.about}", ""]
+    lines += ["```sql", metric.formula, "```", "", f"Null: `{metric.reason}`."]
+    if metric.bands:
+        lines += ["", f"Bands (`{metric.band_column}`): {metric.bands}; `n/a` without evidence."]
+    if metric.terms:
+        lines += ["", "| term | points at most | share |", "|---|---|---|"]
+        lines += [f"| {term.name} | {term.weight} | `{term.share}` |" for term in metric.terms]
+    if metric.examples:
+        lines += ["", *(f"- {_example(example)}" for example in metric.examples)]
+    return "\n".join(lines)
+
+
+def _example(example: Example) -> str:
+    given = ", ".join(f"{name} = {_number(value)}" for name, value in example.given.items())
+    return f"with {given}: **{_number(example.value)}**"
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else f"{value:.6g}"
+
+
+def _measures(catalogue: Catalogue) -> Iterator[str]:
+    yield "| measure | unit | meaning | per loan | |\n|---|---|---|---|---|"
+    for measure in catalogue.measures.values():
+        yield _row(measure)
+
+
+def _row(measure: Measure) -> str:
+    return f"| {measure.name} | {measure.unit} | {measure.about} | `{measure.sql}` | {KINDS[measure.kind]} |"
+
+
+if __name__ == "__main__":
+    print(markdown(load()), end="")

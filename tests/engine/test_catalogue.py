@@ -1,0 +1,133 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from loanmetrics import reference
+from loanmetrics.engine import catalogue as catalogue_module
+from loanmetrics.engine import metrics as folder
+from loanmetrics.engine.catalogue import Catalogue, derived_columns, load
+from loanmetrics.engine.metric import Example, Metric, names_in
+from loanmetrics.engine.run import half_away
+from loanmetrics.errors import UsageError
+from loanmetrics.policy import Policy
+
+EXAMPLES = [(metric, example) for metric in load().metrics.values() for example in metric.examples]
+NEW_METRIC = '''
+from loanmetrics.engine.metric import Bands, Measure, Metric, ratio
+
+METRIC = Metric(
+    name="deep_share",
+    title="Deep arrears",
+    formula=ratio("deep_count", "active_loans"),
+    unit="ratio",
+    about="Share of loans more than 45 days past due.",
+    bands=Bands("<=", (("Green", 0.1),), "Flag"),
+    measures=(Measure("deep_count", "CASE WHEN dpd > 45 THEN 1 ELSE 0 END", "Loans more than 45 days past due.", unit="count"),),
+)
+'''
+
+
+@pytest.fixture
+def new_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "deep_share.py").write_text(NEW_METRIC)
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    yield
+    sys.modules.pop(f"{folder.__name__}.deep_share", None)
+
+
+def _given(example: Example, metric: Metric) -> pl.DataFrame:
+    return pl.DataFrame({name: [_typed(example.given.get(name))] for name in metric.needs})
+
+
+def _typed(value: float | None) -> float | bool | None:
+    return value if isinstance(value, bool) or value is None else float(value)
+
+
+@pytest.mark.parametrize(("metric", "example"), EXAMPLES, ids=lambda item: getattr(item, "name", ""))
+def test_worked_example_holds_in_both_engines(metric: Metric, example: Example) -> None:
+    given = _given(example, metric).with_columns(pl.col(pl.Null).cast(pl.Float64))
+    rounding = half_away if metric.rounded else (lambda value: value)
+    ours = given.select(rounding(pl.sql_expr(metric.formula).cast(pl.Float64))).item()
+    referee = duckdb.sql(f"SELECT CAST({metric.formula} AS DOUBLE) FROM given").fetchall()[0][0]
+    assert ours == (None if example.value is None else pytest.approx(example.value, abs=1e-12))
+    raw = given.select(pl.sql_expr(metric.formula).cast(pl.Float64)).item()
+    assert referee == raw
+
+
+def test_every_metric_has_an_example() -> None:
+    assert [metric.name for metric in load().metrics.values() if not metric.examples] == []
+
+
+@pytest.mark.parametrize("formula", [item.formula for item in load().metrics.values()] + [item.sql for item in load().measures.values()])
+def test_formulas_keep_to_what_both_engines_share(formula: str) -> None:
+    assert not any(word in formula.upper() for word in ("ROUND", "//", "%", "FLOOR", "CEIL"))
+
+
+def test_bands_partition_the_line() -> None:
+    for metric in load().metrics.values():
+        if metric.bands:
+            edges = [limit for _, limit in metric.bands.limits]
+            assert edges == sorted(edges, reverse=metric.bands.comparison == ">=")
+            assert metric.bands.of(None) == "n/a"
+            assert {metric.bands.of(edge) for edge in edges} == {name for name, _ in metric.bands.limits}
+
+
+@pytest.mark.usefixtures("new_metric")
+def test_a_dropped_file_is_a_metric_everywhere() -> None:
+    import loanmetrics as lm
+
+    assert ("deep_share", "ratio") in derived_columns() and ("deep_count", "bigint") in derived_columns()
+    assert ("deep_share_band", "text") in derived_columns()
+    assert "### deep_share" in reference.markdown(load())
+    assert "deep_share" in lm.metrics()["name"]
+    figures = lm.compute(lm.Book.sample(), "deep_share", "deep_count", by="book").collect()
+    assert figures["deep_count"].item() > 0 and figures["deep_share_band"].item() == "Flag"
+
+
+def test_a_metric_in_need_of_the_unknown_is_refused_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken.py").write_text(NEW_METRIC.replace('"active_loans"', '"active_loan"').replace("deep_share", "broken"))
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    with pytest.raises(UsageError, match="did you mean active_loans"):
+        load()
+    sys.modules.pop(f"{folder.__name__}.broken", None)
+
+
+def test_two_metrics_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "again.py").write_text(NEW_METRIC.replace("deep_share", "fimr"))
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    with pytest.raises(UsageError, match="share a name"):
+        load()
+    sys.modules.pop(f"{folder.__name__}.again", None)
+
+
+def test_metrics_in_a_circle_are_refused() -> None:
+    one = Metric("one", "One", "two", "ratio", "")
+    two = Metric("two", "Two", "one", "ratio", "")
+    with pytest.raises(UsageError, match="circle"):
+        catalogue_module._ordered({"one": one, "two": two}, {})
+
+
+def test_the_generated_page_is_fresh() -> None:
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    assert page.read_text() == reference.markdown(load()), "run: make docs"
+
+
+def test_names_of_policy_reach_formulas() -> None:
+    used = {need for metric in load().metrics.values() for need in metric.needs if need.startswith("policy_")}
+    assert used <= {f"policy_{name}" for name in Policy.__struct_fields__} and used
+
+
+def test_measures_of_names_what_lies_beneath() -> None:
+    catalogue: Catalogue = load()
+    assert set(catalogue.measures_of("porr")) == {"overdue_15d_amount", "total_portfolio"}
+    assert set(catalogue.measures_of("risk_score")) < set(catalogue.measures_of("dqi"))
+    with pytest.raises(UsageError, match="did you mean fimr"):
+        catalogue.measures_of("fmir")
+
+
+def test_names_in_skips_sql_words() -> None:
+    assert names_in("CASE WHEN a > 0 THEN COALESCE(b, 0) END") == ("a", "b")
