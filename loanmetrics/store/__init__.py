@@ -1,0 +1,1 @@
+"""What lives in PostgreSQL: schema, runs, published figures, the audit chain and the embedded server."""

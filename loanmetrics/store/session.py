@@ -1,0 +1,17 @@
+"""Opening sessions: every connection says who it is, and a failure to connect is one line for people."""
+
+import psycopg
+
+from loanmetrics.errors import StoreError
+
+
+def connect(url: str, application: str = "loanmetrics") -> psycopg.Connection:
+    """An autocommitting session; ``connection.transaction()`` opens transactions where they are meant."""
+    try:
+        return psycopg.connect(url, autocommit=True, application_name=application)
+    except psycopg.ProgrammingError:
+        raise StoreError(
+            "the database URL cannot be read", "postgresql://user:password@host/database"
+        ) from None
+    except psycopg.OperationalError as error:
+        raise StoreError(f"cannot connect to the database: {str(error).splitlines()[0]}") from None
