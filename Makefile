@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lock clean
+MAKEFLAGS += --no-print-directory
+# A foreign Python's paths must not leak into the project's own environments.
+unexport PYTHONPATH PYTHONHOME
+export PYTHON
+
+BIN = .venv/test/bin
+CHECKED = $(wildcard loanmetrics benchmarks tests scripts)
+UV ?= uv
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## from a fresh clone to figures: install, load the sample lender, compute, show
+	@scripts/environment run
+	@scripts/demo
+
+test: ## lint, types and tests (PYTEST="-k embedded -x" to narrow)
+	@scripts/environment test
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy $(CHECKED)
+	$(BIN)/pytest -n 2 --durations=10 $(PYTEST)
+
+lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
+	@command -v $(UV) >/dev/null || { echo "error: uv is not installed (pip install uv)" >&2; exit 1; }
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build -o requirements/run.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build --group test \
+		-c requirements/run.txt -o requirements/test.txt
+
+clean: ## remove the environments and the demo's data
+	@scripts/clean
