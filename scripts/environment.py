@@ -60,16 +60,22 @@ def build(environment: Path, name: str, wanted: str) -> int:
 def pip(environment: Path, arguments: Sequence[str]) -> str | None:
     """Install; what went wrong, in one line."""
     log = environment.with_suffix(".log")
-    command = [environment / "bin" / "python", "-m", "pip", "--quiet", "install", "--no-user", "--no-compile"]
+    install = "-m pip --quiet install --no-user --no-compile".split()
     with log.open("w") as output:
-        done = subprocess.run([*command, *arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            [environment / "bin" / "python", *install, *arguments],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     return explain(log.read_text(), log) if done.returncode else None
 
 
 def explain(output: str, log: Path) -> str:
     shown = f"all of pip's words: {log.relative_to(ROOT)}"
     if "connection broken by" in output:
-        return f"the package index cannot be reached (network, or an index set for pip: pip config list; {shown})"
+        return f"the package index cannot be reached (see the network and pip config list; {shown})"
     if missing := re.search(r"No matching distribution found for (\S+)", output):
         system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
         return f"no wheel of {missing[1]} fits {system} (try another Python with PYTHON=...; {shown})"
