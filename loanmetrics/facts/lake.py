@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SHARD_LOANS = 250_000
-ORDERS: dict[str, tuple[str, ...]] = {"loans": LOAN_ORDER, "schedule": DUE_ORDER, "repayments": REPAYMENT_ORDER}
+ORDERS: dict[str, tuple[str, ...]] = {
+    "loans": LOAN_ORDER,
+    "schedule": DUE_ORDER,
+    "repayments": REPAYMENT_ORDER,
+}
 DIMENSIONS = {
     "cells": "cell",
     "officers": "officer_id",
@@ -105,6 +109,18 @@ def manifest(folder: Path) -> dict[str, Any]:
     if found.get("format") != FORMAT:
         raise DataError(f"{folder} is of facts format {found.get('format')}, not {FORMAT}", "extract again")
     return found
+
+
+def rows(folder: Path) -> dict[str, int]:
+    """Rows of the sharded files by source table."""
+    import polars as pl
+
+    facts = open_facts(folder).shards
+    names = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
+    return {
+        table: sum(getattr(shard, name).select(pl.len()).collect().item() for shard in facts)
+        for table, name in names.items()
+    }
 
 
 def open_facts(folder: Path) -> Facts:
