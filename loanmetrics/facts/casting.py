@@ -1,6 +1,6 @@
-"""How a value of a file becomes a value of a table: per kind, SQL for the value and SQL for what is wrong with it.
+"""How a value of a file becomes a value of a table: per kind, SQL for the value and for what is wrong.
 
-Nothing is rounded or guessed: what is present and is not plainly a value of its kind becomes null and breaks a rule.
+Nothing is rounded or guessed: what is present and not plainly of its kind becomes null and breaks a rule.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,17 @@ from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.tables import Column, Kind, Table
 
 SCALES: dict[Kind, int] = {"money": 2, "rate": 6}
-INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+INTEGERS = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "HUGEINT",
+)
 KEY_LENGTH, TEXT_LENGTH = 200, 10_000
 TRUE, FALSE = "('true', 't', 'yes', 'y', '1')", "('false', 'f', 'no', 'n', '0')"
 DAY = r"\d{4}-\d{2}-\d{2}"
@@ -96,7 +106,8 @@ def _loses_decimals(scale: int, name: str, given: Given) -> str | None:
 def _integer(type_: str, given: Given) -> str:
     if given.type in INTEGERS:
         return f"TRY_CAST({given.sql} AS {type_})"
-    return rf"CASE WHEN regexp_full_match({given.text}, '[+-]?\d+(\.0*)?') THEN TRY_CAST({given.text} AS {type_}) END"
+    whole = rf"regexp_full_match({given.text}, '[+-]?\d+(\.0*)?')"
+    return f"CASE WHEN {whole} THEN TRY_CAST({given.text} AS {type_}) END"
 
 
 def _date(given: Given) -> str:
@@ -115,7 +126,8 @@ def _date(given: Given) -> str:
 def _timestamp(given: Given) -> str:
     if given.type.startswith("TIMESTAMP") or given.type == "DATE":
         return f"CASE WHEN isfinite({given.sql}) THEN TRY_CAST({given.sql} AS TIMESTAMPTZ) END"
-    return f"CASE WHEN regexp_full_match({given.text}, '{DAY}([ T].*)?') THEN TRY_CAST({given.text} AS TIMESTAMPTZ) END"
+    timed = f"regexp_full_match({given.text}, '{DAY}([ T].*)?')"
+    return f"CASE WHEN {timed} THEN TRY_CAST({given.text} AS TIMESTAMPTZ) END"
 
 
 def _bool(given: Given) -> str:

@@ -1,6 +1,6 @@
-"""One file -> DuckDB table ``checked``: typed columns, row number, and the first rule each row breaks (0: none).
+"""One file -> DuckDB table ``checked``: typed columns, row number, the first rule each row breaks (0: none).
 
-DuckDB reads and spills to disk, so a file may be larger than memory. Naive times are the session's time zone's.
+DuckDB reads and spills to disk, so a file may be larger than memory. Times without zone are in the policy's.
 """
 
 import csv
@@ -36,7 +36,7 @@ BAD_LINE = Check("bad_line", "", "")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A file's columns in order (name, DuckDB type) and the SQL that reads them as ``given_0``, ``given_1``, ..."""
+    """A file's columns in order (name, DuckDB type); ``sql`` reads them as ``given_0``, ``given_1``, ..."""
 
     columns: tuple[tuple[str, str], ...]
     sql: str
@@ -61,8 +61,8 @@ class Layout:
 
 
 @contextmanager
-def workshop(policy: Policy) -> Iterator["DuckDBPyConnection"]:
-    """A DuckDB of its own in a temporary folder, gone afterwards."""
+def workshop(policy: Policy) -> Iterator[tuple["DuckDBPyConnection", Path]]:
+    """A DuckDB of its own in a temporary folder, both gone afterwards."""
     import duckdb
 
     with TemporaryDirectory(prefix="loanmetrics-load-") as folder:
@@ -70,8 +70,7 @@ def workshop(policy: Policy) -> Iterator["DuckDBPyConnection"]:
         try:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false")
             connection.execute("SET TimeZone = $zone", {"zone": policy.time_zone})
-            connection.execute("SET VARIABLE folder = $folder", {"folder": folder})
-            yield connection
+            yield connection, Path(folder)
         finally:
             connection.close()
 
@@ -86,7 +85,9 @@ def layout(connection: "DuckDBPyConnection", source: Source) -> Layout:
             names = [name for name, _ in found.columns]
             raise DataError(f"{source.name} has no column {column.name}", suggest(column.name, names))
         if given is not None and ("[" in given.type or given.type.startswith(("STRUCT", "MAP", "UNION"))):
-            raise DataError(f"{source.name}: column {column.name} holds nested values", "give one value per cell")
+            raise DataError(
+                f"{source.name}: column {column.name} holds nested values", "give one value per cell"
+            )
     return found
 
 
@@ -164,15 +165,16 @@ def _csv(source: Source) -> Layout:
     columns = ", ".join(f"'given_{place}': 'VARCHAR'" for place in range(len(names)))
     options = (
         f"auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
-        f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'rejected', rejects_scan = 'rejected_scans'"
+        f"columns = {{{columns}}}, "
+        "store_rejects = true, rejects_table = 'rejected', rejects_scan = 'rejected_scans'"
     )
     rows = f"SELECT row_number() OVER () AS row_number, * FROM read_csv({_quoted(source.path)}, {options})"
     return Layout(tuple((name, "VARCHAR") for name in names), rows)
 
 
 def _head(source: Source) -> str:
-    opened = gzip.open(source.path) if source.name.lower().endswith(".gz") else source.path.open("rb")
-    with opened as file:
+    opened = gzip.open if source.name.lower().endswith(".gz") else open
+    with opened(source.path, "rb") as file:
         block = file.read(HEADER_LIMIT)
     line, newline, _ = block.partition(b"\n")
     if not line.strip():
@@ -192,10 +194,14 @@ def _note_bad_lines(connection: "DuckDBPyConnection", source: Source) -> None:
         return
     faults = ", ".join(f"'{fault}'" for fault in ROW_FAULTS)
     worse = connection.execute(
-        f"SELECT line, error_type::VARCHAR FROM rejected WHERE error_type::VARCHAR NOT IN ({faults}) ORDER BY line LIMIT 1"
+        "SELECT line, error_type::VARCHAR AS fault FROM rejected "
+        f"WHERE fault NOT IN ({faults}) ORDER BY line LIMIT 1"
     ).fetchone()
     if worse:
-        plain = {"UNQUOTED VALUE": "a quote is not closed", "LINE SIZE OVER MAXIMUM": "longer than 2,000,000 bytes"}
+        plain = {
+            "UNQUOTED VALUE": "a quote is not closed",
+            "LINE SIZE OVER MAXIMUM": "longer than 2,000,000 bytes",
+        }
         raise DataError(f"{source.name} line {worse[0]}: {plain.get(worse[1], str(worse[1]).lower())}")
     connection.execute("INSERT INTO bad_lines SELECT line, any_value(csv_line) FROM rejected GROUP BY line")
 

@@ -1,4 +1,4 @@
-"""Which files to load, and which table each holds: its stem says so (``loans.parquet``, ``loans-0001.csv.gz``)."""
+"""Which files to load, and which table each holds: its stem says so (``loans-0001.csv.gz``)."""
 
 import re
 from collections.abc import Iterable

@@ -1,0 +1,349 @@
+"""The command line: parse, call a job, print. Heavy libraries are imported by the commands that need them."""
+
+import os
+import sys
+import tempfile
+import traceback
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+import loanmetrics
+from loanmetrics.errors import LoanmetricsError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from loanmetrics.jobs.compute import ComputeReport
+    from loanmetrics.jobs.load import LoadReport
+    from loanmetrics.policy import Policy
+    from loanmetrics.settings import Settings
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def _say_version(given: bool) -> None:
+    if given:
+        typer.echo(f"loanmetrics {loanmetrics.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    help="Portfolio-quality metrics for lenders: exact, explained, for any day.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+show = typer.Typer(help="Show published figures.", no_args_is_help=True, rich_markup_mode=None)
+config = typer.Typer(help="Look at the settings and the policy.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(show, name="show")
+app.add_typer(config, name="config")
+
+Paths = Annotated[
+    list[Path], typer.Argument(help="Parquet or CSV files named after their table, or folders of them.")
+]
+Report = Annotated[
+    Path | None, typer.Option(help="Also list the rows held back in this CSV file, personal data masked.")
+]
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="The lender's conventions, TOML.")]
+AsOf = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], metavar="DATE", help="The day.")
+]
+Branch = Annotated[str | None, typer.Option(help="Only this branch.")]
+Band = Annotated[str | None, typer.Option(help="Only this risk band: Green, Watch, Amber, Red.")]
+Sort = Annotated[str | None, typer.Option(help="Sort by this column; -column sorts descending.")]
+Worst = Annotated[int | None, typer.Option(min=1, help="Only the N lowest risk scores.")]
+Columns = Annotated[str, typer.Option(help="Only these columns, separated by commas.")]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="Default: by --output's suffix, else table.")
+]
+Output = Annotated[Path | None, typer.Option(help="Write to this file, not to stdout.")]
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_say_version,
+            help="Say which version this is.",
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def load(paths: Paths, report: Report = None, policy: PolicyFile = None) -> None:
+    """Load files into the database; rows that break a rule are held back, whole, and listed."""
+    from loanmetrics import console
+    from loanmetrics.jobs import load as job
+
+    settings = _settings()
+    with console.progress_bar() as progress:
+        made = job.load(settings, paths, _policy(settings, policy), report=report, progress=progress)
+    _print_load(made, report)
+
+
+@app.command()
+def compute(
+    as_of: AsOf = None,
+    policy: PolicyFile = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; publish nothing.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the plan of the computation.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything again, not only what changed.")
+    ] = False,
+) -> None:
+    """Compute and publish all figures of one day (default: today)."""
+    from loanmetrics.jobs import compute as job
+
+    settings = _settings()
+    chosen = _policy(settings, policy)
+    day = as_of.date() if as_of else _today(chosen)
+    _print_compute(job.compute(settings, day, chosen, dry_run=dry_run, explain=explain, full=full))
+
+
+@show.command()
+def officers(
+    as_of: AsOf = None,
+    branch: Branch = None,
+    band: Band = None,
+    sort: Sort = None,
+    worst: Worst = None,
+    why: Annotated[
+        bool, typer.Option("--why", help="Add the two costliest terms of each risk score.")
+    ] = False,
+    columns: Columns = "",
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """One row per officer, as last published (or as of a day)."""
+    from loanmetrics.jobs import show as job
+
+    frame = job.officers(_settings(), _day(as_of), branch, band, sort, worst)
+    if why:
+        frame = frame.join(job.reasons(frame), on="officer_id", how="left", maintain_order="left")
+    _print_frame(frame, columns, format_, output)
+
+
+@show.command()
+def branches(
+    as_of: AsOf = None,
+    branch: Branch = None,
+    band: Band = None,
+    sort: Sort = None,
+    worst: Worst = None,
+    columns: Columns = "",
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """One row per branch, as last published (or as of a day)."""
+    from loanmetrics.jobs import show as job
+
+    _print_frame(job.branches(_settings(), _day(as_of), branch, band, sort, worst), columns, format_, output)
+
+
+@app.command()
+def metrics(name: Annotated[str | None, typer.Argument(help="One metric, in full.")] = None) -> None:
+    """The catalogue: what each metric means, its formula and bands."""
+    from loanmetrics import console
+    from loanmetrics.jobs import catalogue
+
+    if name is None:
+        console.show_rows(catalogue.metrics())
+    else:
+        console.say(catalogue.describe(name))
+
+
+@app.command()
+def runs(limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20) -> None:
+    """The newest runs, with what became of them."""
+    from loanmetrics import console
+    from loanmetrics.jobs import database
+
+    console.show_rows(
+        database.runs(_settings(), limit), {"records_processed": "bigint", "duration_seconds": "seconds"}
+    )
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    from loanmetrics import console
+    from loanmetrics.jobs import database
+
+    done = database.migrate(_settings())
+    console.say("\n".join(done) if done else "the database is up to date")
+
+
+@config.command("check")
+def check_config(policy: PolicyFile = None) -> None:
+    """Read the settings and the policy, and reach the database."""
+    from loanmetrics import console
+    from loanmetrics.jobs import database
+
+    settings = _settings()
+    chosen = _policy(settings, policy)
+    console.say(f"policy {chosen.hash}: fine\ndatabase: {database.server(settings)}")
+
+
+@config.command("show")
+def show_config(policy: PolicyFile = None) -> None:
+    """Print the settings (secrets masked) and the policy."""
+    from loanmetrics import console
+
+    settings = _settings()
+    console.say(f"{settings.describe()}\n\n# policy\n{_policy(settings, policy).to_toml()}")
+
+
+def main() -> None:
+    """The one error boundary: every failure is one line for people and an exit code for cron."""
+    try:
+        app(prog_name="loanmetrics")
+    except LoanmetricsError as error:
+        _fail(error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _fail(f"something unexpected went wrong ({type(error).__name__})", f"see {_log(error)}", 1)
+    finally:
+        _flush()
+
+
+def _fail(message: str, hint: str | None, code: int) -> None:
+    lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.exit(code)
+
+
+def _log(error: Exception) -> Path:
+    """Where the traceback went: places and types only, as messages and locals may hold personal data."""
+    try:
+        folder = _settings().home
+        folder.mkdir(parents=True, exist_ok=True)
+    except (LoanmetricsError, OSError):
+        folder = Path(tempfile.gettempdir())
+    when = datetime.now().astimezone().isoformat(timespec="seconds")
+    lines = [f"loanmetrics {loanmetrics.__version__}, Python {sys.version.split()[0]}, {when}\n"]
+    raised: BaseException | None = error
+    while raised is not None:
+        lines += [
+            *traceback.format_tb(raised.__traceback__),
+            f"{type(raised).__module__}.{type(raised).__qualname__}\n",
+        ]
+        raised = raised.__cause__ or raised.__context__
+    handle, name = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder, text=True)
+    with os.fdopen(handle, "w") as file:
+        file.writelines(lines)
+    return Path(name)
+
+
+def _flush() -> None:
+    """A reader that has gone away (``| head``) is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _settings() -> "Settings":
+    from loanmetrics.settings import Settings
+
+    return Settings.load()
+
+
+def _policy(settings: "Settings", file: Path | None) -> "Policy":
+    from loanmetrics.policy import Policy
+
+    if file is None:
+        return Policy()
+    try:
+        return Policy.from_toml(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the policy {file} cannot be read: {error}") from None
+
+
+def _today(policy: "Policy") -> date:
+    return datetime.now(ZoneInfo(policy.time_zone)).date()
+
+
+def _day(as_of: datetime | None) -> date | None:
+    return as_of.date() if as_of else None
+
+
+def _print_load(made: "LoadReport", report: Path | None) -> None:
+    from loanmetrics import console
+
+    counts = ("read", "written", "unchanged", "held_back")
+    rows = [
+        {"table": name, **dict(zip(counts, (it.read, it.written, it.unchanged, it.held_back), strict=True))}
+        for name, it in made.tables.items()
+    ]
+    console.show_rows(rows, dict.fromkeys(counts, "bigint"))
+    held = [
+        {"table": name, "rule": rule, "rows": count}
+        for name, it in made.tables.items()
+        for rule, count in it.quarantined.items()
+    ]
+    if held:
+        console.say("")
+        console.show_rows(held, {"rows": "bigint"})
+        where = f"and in {report}" if report else "(--report FILE lists them)"
+        console.note(f"rows held back are in the table quarantined_rows {where}")
+    for notice in made.notices:
+        console.note(notice)
+
+
+def _print_compute(made: "ComputeReport") -> None:
+    from loanmetrics import console
+    from loanmetrics.jobs import catalogue
+
+    if made.plan:
+        console.say(made.plan)
+    did = "would publish" if made.changes is not None else "published"
+    console.say(
+        f"as of {made.as_of}: {did} {made.officers:,} officers and {made.branches:,} branches "
+        f"from {made.loans:,} loans in {made.seconds:.1f} s (run {made.run_id})"
+    )
+    for title, counted in (("held back", made.quarantine), ("findings", made.findings)):
+        for what, count in counted.items():
+            console.say(f"{title}: {what if isinstance(what, str) else '.'.join(what)} {count:,}")
+    if made.changes is not None:
+        console.show_frame(
+            made.changes, catalogue.kinds(), catalogue.band_columns(), columns=made.changes.columns
+        )
+
+
+def _print_frame(frame: "pl.DataFrame", columns: str, format_: Format | None, output: Path | None) -> None:
+    from loanmetrics import console
+    from loanmetrics.jobs import catalogue
+
+    wanted = [name.strip() for name in columns.split(",") if name.strip()]
+    suffix = output.suffix.lstrip(".") if output else ""
+    chosen = format_ or (Format(suffix) if suffix in list(Format) else Format.TABLE)
+    if chosen is Format.TABLE:
+        if output:
+            raise UsageError("a table goes to the terminal", "--format csv, json or parquet")
+        console.show_frame(frame, catalogue.kinds(), catalogue.band_columns(), columns=wanted)
+    else:
+        console.write_frame(console.pick(frame, wanted), chosen, output, catalogue.kinds())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""One file into its table: sound rows by key, the others into quarantine; one transaction, repeatable."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from loanmetrics.facts import quarantine
+from loanmetrics.facts.copying import copy_in, copy_out
+from loanmetrics.facts.reading import Layout, check, layout
+from loanmetrics.facts.sources import Source
+from loanmetrics.policy import Policy
+from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.tables import Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from psycopg import Connection
+
+CHILDREN = ("loan_schedule", "repayments")
+ORPHANS = (
+    "DELETE FROM staging s WHERE NOT EXISTS (SELECT FROM loans l WHERE l.loan_id = s.loan_id) "
+    "RETURNING s.row_number"
+)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What became of the rows of a file, or of a table: read = written + unchanged + held back."""
+
+    read: int = 0
+    written: int = 0
+    unchanged: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def held_back(self) -> int:
+        """Rows in quarantine."""
+        return sum(self.quarantined.values())
+
+    def add(self, other: "Loaded") -> None:
+        """Count another file in."""
+        self.read += other.read
+        self.written += other.written
+        self.unchanged += other.unchanged
+        for rule, count in other.quarantined.items():
+            self.quarantined[rule] = self.quarantined.get(rule, 0) + count
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """A DuckDB workshop with its folder, and the database the rows go to."""
+
+    work: "DuckDBPyConnection"
+    folder: Path
+    database: "Connection[Any]"
+    policy: Policy
+    progress: Progress
+
+    def load(self, source: Source) -> tuple[Loaded, Layout]:
+        """Load one file; the database has all of it or nothing."""
+        self.progress(f"reading {source.name}", 0, 0)
+        table, found = source.table, layout(self.work, source)
+        quarantine.hold_broken(self.work, table, check(self.work, source, found, self.policy))
+        quarantine.hold_duplicates(self.work, table)
+        if table.partition_by:
+            ensure_partitions(self.database, [table.name], self._months(table.partition_by))
+        with self.database.transaction():
+            self._stage(source, found)
+            self._hold_late(table)
+            written = self._upsert(source, found)
+            quarantine.store(self.work, self.database, source, found, self.folder)
+        quarantine.remember(self.work, table)
+        quarantine.report(self.work, source, found)
+        return self._count(written), found
+
+    def _months(self, column: str) -> list[date]:
+        rows = self.work.execute(f"SELECT DISTINCT date_trunc('month', {column})::DATE FROM sound ORDER BY 1")
+        return [month for (month,) in rows.fetchall()]
+
+    def _stage(self, source: Source, found: Layout) -> None:
+        table, names = source.table, ("row_number", *_given(source.table, found))
+        self.database.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE staging ON COMMIT DROP AS "
+                f"SELECT NULL::bigint AS row_number, {_list(table.names)} FROM {table.name} WITH NO DATA"
+            )
+        )
+        copy_in(
+            self.work,
+            self.database,
+            f"SELECT {_list(names)} FROM sound",
+            "staging",
+            names,
+            self.folder / "sound.csv",
+            lambda done, total: self.progress(f"sending {source.name}", done, total),
+        )
+        self.database.execute("ANALYZE staging")
+
+    def _hold_late(self, table: Table) -> None:
+        """Hold what only the database can tell: identities it has under another key, loans it has not."""
+        rest = [name for name in table.key if name not in table.identity]
+        if rest:
+            same = " AND ".join(f"t.{name} = s.{name}" for name in table.identity)
+            other = f"({_list(rest, 't.')}) IS DISTINCT FROM ({_list(rest, 's.')})"
+            twice = (
+                f"DELETE FROM staging s USING {table.name} t WHERE {same} AND {other} RETURNING s.row_number"
+            )
+            self._hold(twice, table, "duplicate_id", ", ".join(table.identity))
+        if table.name in CHILDREN:
+            self._hold(ORPHANS, table, "orphan", "loan_id")
+
+    def _hold(self, delete: str, table: Table, rule: str, fields: str) -> None:
+        copy_out(self.database, delete, self.work, "late", self.folder / "late.csv")
+        quarantine.hold_late(self.work, table, rule, fields)
+
+    def _upsert(self, source: Source, found: Layout) -> int:
+        """Rows written; one that is already there as it should be is not touched."""
+        self.progress(f"writing {source.name}", 0, 0)
+        table = source.table
+        others = [name for name in _given(table, found) if name not in table.key]
+        changed = f"({_list(others, 't.')}) IS DISTINCT FROM ({_list(others, 'EXCLUDED.')})"
+        settings = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
+        names = _list(table.names)
+        return self.database.execute(
+            sql.SQL(
+                f"INSERT INTO {table.name} AS t ({names}) SELECT {names} FROM staging "
+                f"ON CONFLICT ({_list(table.key)}) "
+                f"DO {f'UPDATE SET {settings} WHERE {changed}' if others else 'NOTHING'}"
+            )
+        ).rowcount
+
+    def _count(self, written: int) -> Loaded:
+        rows = "SELECT (SELECT count(*) FROM checked) + (SELECT count(*) FROM bad_lines)"
+        [(read,)] = self.work.execute(rows).fetchall()
+        made = Loaded(read, written, 0, quarantine.counts(self.work))
+        made.unchanged = read - written - made.held_back
+        return made
+
+
+def _given(table: Table, found: Layout) -> list[str]:
+    """The table's columns that the file has: an update leaves the others alone, an insert makes them null."""
+    return [name for name in table.names if found.given(name)]
+
+
+def _list(names: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{name}" for name in names)
