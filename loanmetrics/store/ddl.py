@@ -4,6 +4,7 @@ Migration files are this text, frozen; ``python -m loanmetrics.store.ddl`` print
 """
 
 import re
+import sys
 from collections.abc import Iterable
 
 from loanmetrics.tables import LOAN_STATE, LOANS, TABLES, Column, Table
@@ -24,6 +25,9 @@ TYPES = {
 }
 # numeric(9,6) ends at 999 s, and a first run over ten million loans may take longer.
 WIDER = {("metric_calculation_log", "duration_seconds"): "numeric(14,6)"}
+# Lets publishing find the loans that changed without reading every column back.
+FINGERPRINT = Column("row_hash", "bigint", null=False)
+TECHNICAL: dict[str, tuple[Column, ...]] = {LOAN_STATE.name: (FINGERPRINT,)}
 STAMPED = ("created_at", "updated_at")
 
 # Primary keys that start with loan_id already serve look-ups by loan.
@@ -59,7 +63,8 @@ def create_table(table: Table) -> str:
         PRIMARY KEY (holiday_date)
     );
     """
-    lines = [_column(table, column) for column in table.columns] + _constraints(table)
+    columns = (*table.columns, *TECHNICAL.get(table.name, ()))
+    lines = [_column(table, column) for column in columns] + _constraints(table)
     body = ",\n".join(f"    {line}" for line in lines)
     if table.partition_by is None:
         return f"CREATE TABLE {table.name} (\n{body}\n);"
@@ -140,4 +145,4 @@ def _index_name(table: str, what: str) -> str:
 
 
 if __name__ == "__main__":
-    print(schema(), end="")
+    sys.stdout.write(schema())

@@ -42,7 +42,7 @@ def migrate(url: str, derived: Columns | None = None, files: str = FILES) -> lis
 def ensure_partitions(
     connection: psycopg.Connection, tables: Iterable[str] = PARTITIONED, days: Iterable[date] = ()
 ) -> list[str]:
-    """Partitions for the months of ``days``, this month and three ahead, and rows of the default partition."""
+    """Partitions for the months of ``days``, this month, three ahead, and rows in the default partition."""
     made: list[str] = []
     months = sorted({day.replace(day=1) for day in days})
     for table in tables:

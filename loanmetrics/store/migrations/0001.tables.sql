@@ -146,6 +146,7 @@ CREATE TABLE loan_state (
     total_fees_paid numeric(18,2) NOT NULL,
     fimr_tagged boolean NOT NULL,
     early_indicator_tagged boolean NOT NULL,
+    row_hash bigint NOT NULL,
     PRIMARY KEY (loan_id, disbursement_date),
     CONSTRAINT loan_state_schedule_source_known CHECK (schedule_source IN ('schedule', 'implied')),
     CONSTRAINT loan_state_closed_as_known CHECK (closed_as IN ('paid', 'written_off')),

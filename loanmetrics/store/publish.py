@@ -1,0 +1,234 @@
+"""Publishing: a run's figures become visible in one transaction, together with its Completed row.
+
+Only what changed is written. A row whose figures stay the same keeps the run_id and calculated_at under
+which they were first published, so that a repeated run writes nothing; the log says which run was last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from loanmetrics.errors import StoreError
+from loanmetrics.store.ddl import FINGERPRINT, TYPES
+from loanmetrics.store.frames import DTYPES, check_columns, column_types, columns, copy_in, fetch
+from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.runs import Outcome, Run, complete
+from loanmetrics.tables import (
+    BRANCH_METRICS,
+    DPD_TRANSITIONS,
+    LOAN_STATE,
+    OFFICER_METRICS,
+    PAR15_SNAPSHOTS,
+    RUN_STAMPS,
+    TABLES,
+)
+
+STAMPS = tuple(column.name for column in RUN_STAMPS)
+INCOMING = "incoming"
+MERGE_STEPS = (
+    "DELETE FROM {table} old WHERE old.{scope} = %(day)s"
+    " AND NOT EXISTS (SELECT FROM incoming new WHERE {same_key})",
+    "UPDATE {table} old SET {sets} FROM incoming new"
+    " WHERE {same_key} AND ROW({old_values}) IS DISTINCT FROM ROW({new_values})",
+    "INSERT INTO {table} ({all}) SELECT {all} FROM incoming new"
+    " WHERE NOT EXISTS (SELECT FROM {table} old WHERE {same_key})",
+)
+# Statistics follow by themselves after small changes, and never for a partitioned parent.
+ANALYZE_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How many rows a publication touched (inserted, updated or deleted), by table."""
+
+    changed: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All rows touched."""
+        return sum(self.changed.values())
+
+
+def publish(
+    connection: psycopg.Connection,
+    run: Run,
+    officers: pl.DataFrame,
+    branches: pl.DataFrame,
+    loan_state: pl.DataFrame | None = None,
+    *,
+    transitions: pl.DataFrame | None = None,
+    par15: pl.DataFrame | None = None,
+    outcome: Outcome | None = None,
+) -> Published:
+    """Write a day's figures and complete the run, all or nothing.
+
+    ``loan_state`` is given when the day is the newest; ``transitions`` replace those of the day; ``par15``
+    is frozen unless that day is frozen already.
+    """
+    changed: dict[str, int] = {}
+    with connection.transaction():
+        connection.execute("SET LOCAL work_mem = '128MB'")
+        for table, figures in ((OFFICER_METRICS.name, officers), (BRANCH_METRICS.name, branches)):
+            changed[table] = _merge(connection, table, _stamped(figures, run), ("calculation_date", run.day))
+        if transitions is not None:
+            changed[DPD_TRANSITIONS.name] = _transitions(connection, transitions, run.day)
+        if par15 is not None:
+            changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
+        if loan_state is not None:
+            changed[LOAN_STATE.name] = _loan_state(connection, loan_state)
+        done = Published(changed)
+        complete(connection, run, outcome, done.total)
+    if loan_state is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(loan_state):
+        _analyze(connection)
+    return done
+
+
+def _analyze(connection: psycopg.Connection) -> None:
+    """A small sample per partition will do: the default one reads most of the table."""
+    with connection.transaction():
+        connection.execute("SET LOCAL default_statistics_target = 5")
+        connection.execute("ANALYZE loan_state")
+
+
+def newest_day(connection: psycopg.Connection) -> date | None:
+    """The newest day with published figures."""
+    row = connection.execute("SELECT max(calculation_date) FROM officer_metrics_daily").fetchone()
+    day: date | None = row[0] if row else None
+    return day
+
+
+def stored(connection: psycopg.Connection, day: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is published for ``day``: officers and branches, engine-native; empty frames where nothing is."""
+    return read_officers(connection, day), read_branches(connection, day)
+
+
+def read_officers(connection: psycopg.Connection, as_of: date | None = None) -> pl.DataFrame:
+    """Published officer rows of one day, the newest by default."""
+    return _read(connection, OFFICER_METRICS.name, as_of, ["officer_id"])
+
+
+def read_branches(connection: psycopg.Connection, as_of: date | None = None) -> pl.DataFrame:
+    """Published branch rows of one day, the newest by default."""
+    return _read(connection, BRANCH_METRICS.name, as_of, ["region", "branch"])
+
+
+def _read(connection: psycopg.Connection, table: str, as_of: date | None, order: list[str]) -> pl.DataFrame:
+    day = as_of or newest_day(connection)
+    return fetch(connection, table, sql.SQL("calculation_date = %s"), [day], order)
+
+
+def _stamped(figures: pl.DataFrame, run: Run) -> pl.DataFrame:
+    return figures.with_columns(
+        calculation_date=pl.lit(run.day),
+        run_id=pl.lit(run.run_id),
+        calculated_at=pl.lit(datetime.now(UTC)),
+    )
+
+
+def _merge(connection: psycopg.Connection, table: str, frame: pl.DataFrame, scope: tuple[str, date]) -> int:
+    """Make the rows of ``table`` where column = day those of ``frame``, touching only rows that differ."""
+    _receive(connection, table, frame)
+    column, day = scope
+    words = {"table": sql.Identifier(table), "scope": sql.Identifier(column), **_words(table, frame)}
+    touched = sum(
+        connection.execute(sql.SQL(step).format(**words), {"day": day}).rowcount for step in MERGE_STEPS
+    )
+    connection.execute("DROP TABLE incoming")
+    return touched
+
+
+def _words(table: str, frame: pl.DataFrame) -> dict[str, sql.Composable]:
+    key = TABLES[table].key
+    values = [name for name in frame.columns if name not in key]
+    compared = [name for name in values if name not in STAMPS]
+    return {
+        "same_key": _pairs(sql.SQL(" AND "), key, "old"),
+        "sets": _pairs(sql.SQL(", "), values),
+        "old_values": columns(compared, "old"),
+        "new_values": columns(compared, "new"),
+        "all": columns(frame.columns),
+    }
+
+
+def _pairs(between: sql.SQL, names: Sequence[str], left: str | None = None) -> sql.Composed:
+    """``name = new.name`` for each name."""
+    return between.join(sql.SQL("{} = {}").format(columns([n], left), columns([n], "new")) for n in names)
+
+
+def _receive(connection: psycopg.Connection, table: str, frame: pl.DataFrame) -> None:
+    """The frame as a temporary table with the types of ``table``."""
+    types = column_types(connection, table)
+    check_columns(table, frame, types)
+    connection.execute(
+        sql.SQL("CREATE TEMP TABLE incoming ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+            columns(frame.columns), sql.Identifier(table)
+        )
+    )
+    copy_in(connection, INCOMING, frame, types)
+    connection.execute("ANALYZE incoming")
+
+
+def _transitions(connection: psycopg.Connection, transitions: pl.DataFrame, day: date) -> int:
+    ensure_partitions(connection, [DPD_TRANSITIONS.name], [day])
+    return _merge(connection, DPD_TRANSITIONS.name, transitions, ("transition_date", day))
+
+
+def _freeze(connection: psycopg.Connection, par15: pl.DataFrame, run: Run) -> int:
+    """PAR15 of the day, unless the day is frozen already: then what was published stays."""
+    name = PAR15_SNAPSHOTS.name
+    frozen = connection.execute("SELECT FROM par15_snapshots WHERE snapshot_date = %s LIMIT 1", [run.day])
+    if frozen.fetchone() is not None:
+        return 0
+    rows = par15.with_columns(snapshot_date=pl.lit(run.day), run_id=pl.lit(run.run_id))
+    copy_in(connection, name, rows, column_types(connection, name))
+    return len(rows)
+
+
+def _loan_state(connection: psycopg.Connection, loan_state: pl.DataFrame) -> int:
+    """Replace the loans whose fingerprint differs from the stored one.
+
+    Reading 8 bytes per loan back is several times faster than sending every loan to be compared.
+    """
+    now = _fingerprinted(loan_state)
+    before = _fingerprints(connection)
+    same = ["loan_id", FINGERPRINT.name]
+    stale = before.join(now, on=same, how="anti")
+    fresh = now.join(before, on=same, how="anti").sort("disbursement_date", "loan_id")
+    if len(fresh):
+        ensure_partitions(connection, [LOAN_STATE.name], fresh["disbursement_date"].unique())
+    if len(stale):
+        _delete_loans(connection, stale["loan_id"])
+    if len(fresh):
+        copy_in(connection, LOAN_STATE.name, fresh, column_types(connection, LOAN_STATE.name))
+    return max(len(stale), len(fresh))
+
+
+def _fingerprinted(loan_state: pl.DataFrame) -> pl.DataFrame:
+    """Hashes depend on types, so these are fixed first."""
+    missing = [name for name in LOAN_STATE.names if name not in loan_state.columns]
+    if missing:
+        raise StoreError(f"loan state lacks {', '.join(missing)}")
+    whole = loan_state.select(LOAN_STATE.names)
+    whole = whole.cast({column.name: DTYPES[TYPES[column.kind]] for column in LOAN_STATE.columns})
+    return whole.with_columns(whole.hash_rows().reinterpret(signed=True).alias(FINGERPRINT.name))
+
+
+def _fingerprints(connection: psycopg.Connection) -> pl.DataFrame:
+    """Stored fingerprints by loan, one array per partition: a million separate rows would take longer."""
+    query = "SELECT array_agg(loan_id), array_agg(row_hash) FROM loan_state GROUP BY tableoid"
+    schema = {"loan_id": pl.String(), FINGERPRINT.name: pl.Int64()}
+    with connection.cursor(binary=True) as cursor:
+        parts = [
+            pl.DataFrame(dict(zip(schema, row, strict=True)), schema=schema) for row in cursor.execute(query)
+        ]
+    return pl.concat([pl.DataFrame(schema=schema), *parts])
+
+
+def _delete_loans(connection: psycopg.Connection, loans: pl.Series) -> None:
+    _receive(connection, LOAN_STATE.name, loans.to_frame("loan_id"))
+    connection.execute("DELETE FROM loan_state old USING incoming new WHERE old.loan_id = new.loan_id")
+    connection.execute("DROP TABLE incoming")

@@ -1,0 +1,171 @@
+"""Runs: one at a time per database, each with its row in metric_calculation_log."""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from loanmetrics.errors import LoanmetricsError, LockHeldError, StoreError
+
+# Two small numbers, because pg_locks shows them as they are: "lm", then which lock.
+LOCK = (0x6C6D, 1)
+HOLDER = """
+    SELECT pid, coalesce(application_name, '') AS application, backend_start AT TIME ZONE 'UTC' AS since
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND (classid, objid, objsubid) = (%s, %s, 2)
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+ABANDONED = "the process ended before the run did"
+PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|\+?\d[\d\s-]{6,}\d")
+MAX_MESSAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run under way: its id goes with every figure it publishes."""
+
+    run_id: str
+    kind: str
+    day: date
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has to say for itself when it completes."""
+
+    records_processed: int = 0
+    records_failed: int = 0
+    quarantine: Mapping[str, Any] = field(default_factory=dict)
+    findings: Mapping[str, Any] = field(default_factory=dict)
+    reconciliation: Mapping[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def run_lock(connection: psycopg.Connection) -> Iterator[None]:
+    """Hold the right to run on this database; the lock lives and dies with the session.
+
+    Raises LockHeldError, saying who holds it. Runs that died are closed as Failed on the way in.
+    """
+    taken = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK).fetchone()
+    if taken != (True,):
+        raise LockHeldError("another run is at work on this database", _holder(connection))
+    try:
+        _close_abandoned(connection)
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s, %s)", LOCK)
+
+
+def start(
+    connection: psycopg.Connection,
+    kind: str,
+    day: date,
+    *,
+    engine_version: str,
+    policy_hash: str,
+    policy: Mapping[str, Any] | None = None,
+    metric_revisions: Mapping[str, Any] | None = None,
+    known_at: str | None = None,
+) -> Run:
+    """Commit a Running row, so that a run leaves its trace however it ends."""
+    started = datetime.now(UTC)
+    run = Run(_new_id(started), kind, day, started)
+    with connection.transaction():
+        connection.execute(
+            "INSERT INTO metric_calculation_log (status, run_id, calculation_type, calculation_date,"
+            " start_time, engine_version, policy_hash, policy, metric_revisions, known_at)"
+            " VALUES ('Running', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                *(run.run_id, kind, day, started, engine_version, policy_hash),
+                *(Jsonb(policy), Jsonb(metric_revisions), known_at),
+            ],
+        )
+    return run
+
+
+def complete(
+    connection: psycopg.Connection, run: Run, outcome: Outcome | None = None, updated: int = 0
+) -> None:
+    """Close the run's row as Completed; to be called inside the transaction that publishes.
+
+    Refused when the row is no longer Running: then another process took this run for dead.
+    """
+    said = outcome or Outcome()
+    closed = connection.execute(
+        "UPDATE metric_calculation_log SET status = 'Completed', end_time = clock_timestamp(),"
+        " duration_seconds = extract(epoch FROM clock_timestamp() - start_time),"
+        " records_processed = %s, records_failed = %s, records_updated = %s,"
+        " quarantine = %s, findings = %s, reconciliation = %s WHERE run_id = %s AND status = 'Running'",
+        [
+            *(said.records_processed, said.records_failed, updated),
+            *(Jsonb(said.quarantine), Jsonb(said.findings), Jsonb(said.reconciliation), run.run_id),
+        ],
+    )
+    if closed.rowcount != 1:
+        raise StoreError(f"run {run.run_id} is no longer open: nothing was published")
+
+
+def fail(connection: psycopg.Connection, run: Run, error: BaseException | str) -> None:
+    """Close the run's row as Failed, with a reason that holds no personal data."""
+    with connection.transaction():
+        _close(connection, "run_id = %(run_id)s", reason(error), run.run_id)
+
+
+def recent(connection: psycopg.Connection, limit: int = 20) -> list[dict[str, Any]]:
+    """The newest rows of the log, newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("SELECT * FROM metric_calculation_log ORDER BY log_id DESC LIMIT %s", [limit])
+        return cursor.fetchall()
+
+
+def reason(error: BaseException | str) -> str:
+    """Why a run failed, fit for a log: the text of strange errors may quote rows, so only their kind is told.
+
+    >>> reason(ValueError("0803 123 4567"))
+    'ValueError'
+    """
+    if isinstance(error, psycopg.Error):
+        text = f"{type(error).__name__} {error.sqlstate or ''}".strip()
+    elif isinstance(error, LoanmetricsError | str):
+        text = str(error)
+    else:
+        text = type(error).__name__
+    return PERSONAL.sub("[removed]", text)[:MAX_MESSAGE]
+
+
+def _new_id(moment: datetime) -> str:
+    """Short, and in the order of time as text."""
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}-{secrets.token_hex(3)}"
+
+
+def _holder(connection: psycopg.Connection) -> str:
+    held = connection.execute(HOLDER, LOCK).fetchone()
+    if held is None:
+        return "it has just ended: try again"
+    pid, application, since = held
+    who = application or "a session"
+    return f"held by {who}, server process {pid}, connected since {since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _close_abandoned(connection: psycopg.Connection) -> None:
+    """Whoever holds the lock knows that no other run is alive."""
+    with connection.transaction():
+        _close(connection, "TRUE", ABANDONED)
+
+
+def _close(connection: psycopg.Connection, which: str, message: str, run_id: str | None = None) -> None:
+    connection.execute(
+        "UPDATE metric_calculation_log SET status = 'Failed', end_time = clock_timestamp(),"
+        " duration_seconds = least(extract(epoch FROM clock_timestamp() - start_time), 99999999),"
+        f" error_message = %(message)s WHERE status = 'Running' AND {which}",
+        {"message": message, "run_id": run_id},
+    )
