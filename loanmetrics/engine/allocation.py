@@ -7,9 +7,10 @@ import numpy as np
 
 from loanmetrics.engine.calendar import Flags, Ints
 from loanmetrics.engine.ledger import FEE, INTEREST, PRINCIPAL, Dues, Ledger
-from loanmetrics.engine.sums import running
+from loanmetrics.engine.sums import running, scattered
 
 FILL_ORDER = ("fee", "interest", "principal")
+WAIVER_CODES = {"principal": PRINCIPAL, "interest": INTEREST, "fee": FEE}
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,55 @@ def paid_parts(ledger: Ledger, counts: Flags) -> Paid:
     return Paid(**parts)
 
 
-def waived_parts(ledger: Ledger, counts: Flags) -> dict[str, Ints]:
-    """Credited waivers of every counting row by part; a fee waiver needs a fee in the schedule."""
+@dataclass(frozen=True)
+class Waived:
+    """What the few rows that waive something took off each part: positions, their loans, amounts."""
+
+    rows: Ints
+    loan: Ints
+    parts: dict[str, Ints]
+
+    def of(self, rows: int, part: str) -> Ints:
+        """One part's waivers laid on all ``rows``."""
+        out = np.zeros(rows, dtype=np.int64)
+        out[self.rows] = self.parts[part]
+        return out
+
+
+def credited_waivers(ledger: Ledger, counts: Flags) -> Waived:
+    """Counting waivers by part; a fee waiver needs a fee in the schedule, a penalty waiver touches none."""
+    all_rows = ledger.repayments
+    rows = all_rows.waivers[counts[all_rows.waivers]]
+    loan, kind, amount = all_rows.loan[rows], all_rows.waiver_type[rows], all_rows.waiver[rows]
+    parts = {part: np.where(kind == code, amount, 0) for part, code in WAIVER_CODES.items()}
+    parts["fee"] = np.where(ledger.dues.carries_fee[loan], parts["fee"], 0)
+    return Waived(rows, loan, parts)
+
+
+def fees_waived(ledger: Ledger, counts: Flags) -> Ints:
+    """Counting fee waivers per loan, whether or not the schedule carries a fee."""
     rows = ledger.repayments
-    types = {"interest": INTEREST, "fee": FEE, "principal": PRINCIPAL}
-    waived = {part: np.where(counts, rows.waived(code), 0) for part, code in types.items()}
-    waived["fee"] = np.where(ledger.dues.carries_fee[rows.loan], waived["fee"], 0)
-    return waived
+    chosen = rows.waivers[counts[rows.waivers] & (rows.waiver_type[rows.waivers] == FEE)]
+    return scattered(rows.loan[chosen], rows.waiver[chosen], len(ledger.loans))
+
+
+def outstanding_by_part(ledger: Ledger, counts: Flags, paid: Paid) -> dict[str, Ints]:
+    """What is left of each part; the surplus of overpaid parts pays fees, interest, principal in this order."""
+    dues, waived = ledger.dues, credited_waivers(ledger, counts)
+    gap = {}
+    for part in FILL_ORDER:
+        settled = ledger.repayments.spans.sum(getattr(paid, part))
+        settled = np.where(dues.carries_fee, settled, 0) if part == "fee" else settled
+        gap[part] = (
+            dues.scheduled(part) - settled - scattered(waived.loan, waived.parts[part], len(ledger.loans))
+        )
+    surplus = -np.minimum(0, list(gap.values())).sum(axis=0)
+    parts = {}
+    for part in FILL_ORDER:
+        left = np.maximum(0, gap[part])
+        used = np.minimum(surplus, left)
+        parts[part], surplus = left - used, surplus - used
+    return parts
 
 
 def _placements(ledger: Ledger, counts: Flags) -> Iterator[tuple[Ints, dict[str, Ints]]]:
@@ -46,11 +89,10 @@ def _placements(ledger: Ledger, counts: Flags) -> Iterator[tuple[Ints, dict[str,
     waiting = np.flatnonzero(counts & rows.unsplit)
     if not len(waiting):
         return
-    settled = {
-        part: _settled_before(ledger, counts, part)[rows.paid_until(rows.loan[waiting], rows.day[waiting])]
-        - _settled_before(ledger, counts, part)[rows.spans.start[rows.loan[waiting]]]
-        for part in FILL_ORDER
-    }
+    upto = rows.paid_until(rows.loan[waiting], rows.day[waiting])
+    start = rows.spans.start[rows.loan[waiting]]
+    before = {part: _settled_before(ledger, counts, part) for part in FILL_ORDER}
+    settled = {part: total[upto] - total[start] for part, total in before.items()}
     filled = {part: np.zeros(len(ledger.loans), dtype=np.int64) for part in FILL_ORDER}
     turn = _position_in_loan(rows.loan[waiting])
     for number in range(int(turn.max()) + 1):
@@ -68,7 +110,7 @@ def _settled_before(ledger: Ledger, counts: Flags, part: str) -> Ints:
     split = np.where(counts, getattr(ledger.repayments, part), 0)
     if part == "fee":
         split = np.where(ledger.dues.carries_fee[ledger.repayments.loan], split, 0)
-    return running(split + waived_parts(ledger, counts)[part])
+    return running(split + credited_waivers(ledger, counts).of(len(counts), part))
 
 
 def _position_in_loan(loan: Ints) -> Ints:

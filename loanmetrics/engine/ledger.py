@@ -8,13 +8,17 @@ import polars as pl
 
 from loanmetrics.engine.book import Shard
 from loanmetrics.engine.calendar import NEVER, Flags, Ints, key
-from loanmetrics.engine.sums import Spans, earliest, latest, running
+from loanmetrics.engine.sums import Spans, latest, running
 from loanmetrics.errors import DataError
 from loanmetrics.policy import Policy
 from loanmetrics.tables import LOAN_STATUSES, RATE_SCALE, WAIVER_TYPES, WRITTEN_OFF
 
 INTEREST, FEE, PRINCIPAL, PENALTY = range(len(WAIVER_TYPES))
 LARGEST_SUM = 2**62
+REPAYMENT_COLUMNS = (
+    *("loan", "day", "amount", "principal", "interest", "fees", "penalty"),
+    *("backdated", "reversed", "reversal", "waiver", "waiver_type"),
+)
 PARTS = ("principal", "interest", "fee")
 
 
@@ -81,7 +85,7 @@ class Dues:
     @cached_property
     def first_due(self) -> Ints:
         """First due date per loan; NEVER where nothing is due."""
-        return earliest(self.loan, self.due, len(self.spans.start), NEVER)
+        return self.spans.first(self.due, NEVER)
 
     def due_before(self, day: int) -> Ints:
         """Per loan, the position after its last installment due before ``day``."""
@@ -102,7 +106,6 @@ class Repayments:
     fee: Ints
     waiver: Ints
     waiver_type: Ints
-    method: Ints
     backdated: Flags
     reversed: Flags
     reversal: Ints
@@ -128,9 +131,10 @@ class Repayments:
         """Rows paid on or before ``day`` and not reversed as of it."""
         return (self.day <= day) & (day < self.until)
 
-    def waived(self, waiver_type: int) -> Ints:
-        """Waivers of one type."""
-        return np.where(self.waiver_type == waiver_type, self.waiver, 0)
+    @cached_property
+    def waivers(self) -> Ints:
+        """Positions of the rows that waive anything: few."""
+        return np.flatnonzero(self.waiver)
 
     def paid_until(self, loan: Ints, day: Ints) -> Ints:
         """The position after each loan's last row dated on or before ``day``."""
@@ -186,7 +190,7 @@ class Ledger:
 
     @cached_property
     def _last_due(self) -> Ints:
-        return latest(self.dues.loan, self.dues.due, len(self.loans), NEVER)
+        return self.dues.spans.last(self.dues.due, NEVER)
 
 
 def read(shard: Shard, policy: Policy) -> Ledger:
@@ -208,7 +212,7 @@ def read(shard: Shard, policy: Policy) -> Ledger:
                 "closed",
             ),
             ordered.schedule.select("loan", "due", "principal", "interest", "fee"),
-            ordered.repayments.drop("repayment_id", "created", "seq", strict=False),
+            ordered.repayments.select(REPAYMENT_COLUMNS),
         ]
     )
     base = int(loans["loan"][0]) if len(loans) else 0
@@ -296,7 +300,6 @@ def _repayments(frame: pl.DataFrame, base: int, loans: int) -> Repayments:
         **parts,
         waiver=waiver,
         waiver_type=ints(frame["waiver_type"]),
-        method=ints(frame["method"], -1),
         backdated=flags(frame["backdated"]),
         reversed=undone,
         reversal=reversal,

@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from loanmetrics.engine.allocation import Paid, paid_parts, waived_parts
+from loanmetrics.engine.allocation import Paid, fees_waived, outstanding_by_part, paid_parts
 from loanmetrics.engine.book import Book, Shard
 from loanmetrics.engine.calendar import NEVER, Flags, Ints, latest_15th, to_date, to_day
-from loanmetrics.engine.ledger import FEE, PENALTY, Ledger, read
-from loanmetrics.engine.sums import earliest, running, scattered
+from loanmetrics.engine.first_payment import first_payment
+from loanmetrics.engine.ledger import PENALTY, Ledger, read
+from loanmetrics.engine.sums import running, scattered
 from loanmetrics.engine.timeline import Stock, Timeline, build
-from loanmetrics.policy import SHARE_SCALE
 
 
 @dataclass(frozen=True)
@@ -112,19 +112,8 @@ class State:
 
     @cached_property
     def outstanding_parts(self) -> dict[str, Ints]:
-        """Outstanding by part; the surplus of overpaid parts pays fees, interest, principal in this order."""
-        spans, dues = self.ledger.repayments.spans, self.ledger.dues
-        waived = waived_parts(self.ledger, self.counts)
-        settled = {part: spans.sum(getattr(self.paid, part) + waived[part]) for part in waived}
-        settled["fee"] = np.where(dues.carries_fee, settled["fee"], 0)
-        gap = {part: dues.scheduled(part) - settled[part] for part in settled}
-        surplus = sum(np.maximum(0, -left) for left in gap.values())
-        parts = {}
-        for part in ("fee", "interest", "principal"):
-            used = np.minimum(surplus, np.maximum(0, gap[part]))
-            parts[part] = np.maximum(0, gap[part]) - used
-            surplus = surplus - used
-        return parts
+        """Outstanding by part: fee, interest, principal."""
+        return outstanding_by_part(self.ledger, self.counts, self.paid)
 
     def _first_installment(self) -> dict[str, Flags]:
         missed, decided = self.first_payment
@@ -133,30 +122,7 @@ class State:
     @cached_property
     def first_payment(self) -> tuple[Flags, Flags]:
         """(missed, decided) of each loan's first installment; missed means nothing until decided."""
-        dues, rows, policy = self.ledger.dues, self.ledger.repayments, self.book.policy
-        grace = policy.first_payment_grace_days
-        decided = (dues.first_due != NEVER) & (dues.first_due + grace < self.book.day)
-        deadline = np.where(decided, dues.first_due + grace, self.book.day)
-        upto = rows.paid_until(np.arange(len(self.ledger.loans)), deadline)
-
-        def by_then(values: Ints) -> Ints:
-            total = running(np.where(self.counts, values, 0))
-            return total[upto] - total[rows.spans.start]
-
-        credited, cash = by_then(self.ledger.credit), by_then(rows.cash)
-        first_due = np.where(decided, self._first_amount, 0)
-        waived = by_then(np.sum(list(waived_parts(self.ledger, self.counts).values()), axis=0))
-        missed = (
-            (cash == 0)
-            if not policy.share_scaled
-            else credited < _share(first_due, policy.share_scaled) - policy.tolerance_minor
-        )
-        return decided & missed & (first_due - waived > 0), decided
-
-    @cached_property
-    def _first_amount(self) -> Ints:
-        dues = self.ledger.dues
-        return earliest(dues.loan, dues.principal + dues.interest + dues.fee, len(self.ledger.loans), 0)
+        return first_payment(self.ledger, self.counts, self.book.day, self.book.policy)
 
     def _earlier(self) -> dict[str, Ints]:
         day = self.book.day
@@ -181,7 +147,7 @@ class State:
         dues, rows, day = self.ledger.dues, self.ledger.repayments, self.book.day
         fallen = dues.parts["fee"][dues.due_before(day + 1)] - dues.parts["fee"][dues.spans.start]
         fallen = np.where(dues.carries_fee, fallen, self.ledger.loans.fee)
-        owed = np.maximum(0, fallen - rows.spans.sum(np.where(self.counts, rows.waived(FEE), 0)))
+        owed = np.maximum(0, fallen - fees_waived(self.ledger, self.counts))
         return {
             "in_fee_window": self._disbursed_within(self.book.policy.frr_days),
             "fee_owed": owed,
@@ -283,10 +249,3 @@ def _cash_rows(shard: Shard, book: Book) -> pl.DataFrame:
     chosen = shard.repayments.filter(window & pl.col("method").is_in(cash.implode()) & ~undone)
     local = pl.col("loan") - pl.lit(shard.loans.select(pl.col("loan").min()).collect().item() or 0)
     return chosen.select("day", "created", local=local).sort("local").collect()
-
-
-def _share(due: Ints, millionths: int) -> Ints:
-    """``due`` times a share, rounded up: an integer is below the product iff it is below this."""
-    whole, rest = np.divmod(due, SHARE_SCALE)
-    rounded_up: Ints = whole * millionths - (-rest * millionths // SHARE_SCALE)
-    return rounded_up

@@ -24,7 +24,7 @@ class Spans:
     @classmethod
     def of(cls, loan: Ints, loans: int) -> "Spans":
         """Spans of rows sorted by ``loan``."""
-        edges = np.searchsorted(loan, np.arange(loans + 1))
+        edges = running(np.bincount(loan, minlength=loans))
         return cls(edges[:-1], edges[1:])
 
     @property
@@ -32,6 +32,14 @@ class Spans:
         """Loans without a row."""
         same: Flags = self.start == self.stop
         return same
+
+    def first(self, values: Ints, default: int) -> Ints:
+        """The first of each loan's values; ``default`` for loans without a row."""
+        return np.append(values, default)[np.where(self.empty, len(values), self.start)]
+
+    def last(self, values: Ints, default: int) -> Ints:
+        """The last of each loan's values; ``default`` for loans without a row."""
+        return np.append(values, default)[np.where(self.empty, len(values), self.stop - 1)]
 
     def sum(self, values: Ints) -> Ints:
         """Sum of ``values`` per loan."""
