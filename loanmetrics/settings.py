@@ -1,0 +1,172 @@
+"""Settings, and the only place that reads the environment and TOML for them.
+
+A name is looked for in ``LOANMETRICS_<NAME>``, then in ``loanmetrics.toml`` of the working directory (or the
+file named by ``LOANMETRICS_CONFIG``), then has its default. Unknown names are refused with a hint.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from loanmetrics.errors import UsageError, unknown
+from loanmetrics.policy import Policy
+
+PREFIX = "LOANMETRICS_"
+CONFIG = "LOANMETRICS_CONFIG"
+# The test suite has variables of its own.
+NO_SETTINGS = (CONFIG, "LOANMETRICS_TEST_DSN", "LOANMETRICS_GOLDEN")
+FILE = "loanmetrics.toml"
+PATHS = ("home", "policy_file")
+FACTS = Path("facts")
+HELP = {
+    "database_url": "PostgreSQL to work on; unset: the embedded server",
+    "home": "folder of the embedded server and of derived files",
+    "facts_dir": "folder of versioned facts, within home unless absolute",
+    "shard_loans": "loans per shard: memory grows with it",
+    "readers": "parallel readers of the source",
+    "policy_file": "the lender's policy as TOML; unset: canonical defaults",
+}
+SECRETS = (
+    re.compile(r"(://[^:/@\s]*:)\S*(?=@)"),
+    re.compile(r"(password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)"),
+)
+
+
+def default_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where data lives unless told otherwise: the user's data folder."""
+    data = environment.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "loanmetrics"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How this installation runs; what figures mean is the policy's business.
+
+    >>> Settings(home=Path("/srv/lender")).facts_dir.as_posix()
+    '/srv/lender/facts'
+    """
+
+    database_url: str | None = None
+    home: Path = msgspec.field(default_factory=default_home)
+    facts_dir: Path = FACTS
+    shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
+    readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    policy_file: Path | None = None
+    sources: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> "Settings":
+        """Settings of this process, or a UsageError naming what is wrong."""
+        found = {"home": (default_home(environment), "default")}
+        found |= _from_file(environment, folder or Path())
+        found |= _from_environment(environment)
+        values = {name: value for name, (value, _) in found.items()}
+        sources = {name: source for name, (_, source) in found.items()}
+        try:
+            return msgspec.convert({**values, "sources": sources}, cls, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"settings: {error}") from None
+
+    def rows(self) -> list[dict[str, str]]:
+        """Every setting with its default, value (secrets masked), source and help."""
+        plain = Settings()
+        return [
+            {
+                "name": name,
+                "default": _shown(FACTS if name == "facts_dir" else getattr(plain, name)),
+                "value": _shown(getattr(self, name)),
+                "source": self.sources.get(name, "default"),
+                "help": about,
+            }
+            for name, about in HELP.items()
+        ]
+
+    def describe(self) -> str:
+        """The settings as text for people."""
+        return "\n".join(
+            f"# {row['help']} (default: {row['default']})\n{row['name']} = {row['value']}  # {row['source']}"
+            for row in self.rows()
+        )
+
+
+@contextmanager
+def connect_url(settings: Settings) -> Iterator[str]:
+    """The database to work on: the one that is set, or else the embedded server, for as long as the block."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    from loanmetrics.store.embedded import server
+
+    with server(settings.home) as url:
+        yield url
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The policy of a TOML file; without one, the canonical defaults."""
+    return Policy() if path is None else Policy.from_toml(_text(path, "policy"))
+
+
+def masked(text: str) -> str:
+    """``text`` without the passwords of database URLs.
+
+    >>> masked("postgresql://ada:s3cret@db/loans")
+    'postgresql://ada:***@db/loans'
+    """
+    for pattern in SECRETS:
+        text = pattern.sub(r"\1***", text)
+    return text
+
+
+def _from_file(environment: Mapping[str, str], folder: Path) -> dict[str, tuple[Any, str]]:
+    named = environment.get(CONFIG)
+    path = folder / (named or FILE)
+    if not named and not path.exists():
+        return {}
+    try:
+        given = tomllib.loads(_text(path, "settings"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"settings file {path} is not valid TOML: {error}") from None
+    for name in given:
+        if name not in HELP:
+            raise unknown("setting", name, HELP)
+    return {name: (_within(path.parent, name, value), str(path)) for name, value in given.items()}
+
+
+def _within(folder: Path, name: str, value: Any) -> Any:
+    """A path in a file means the same wherever the command is started."""
+    return folder / Path(value).expanduser() if name in PATHS and isinstance(value, str) else value
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    known = {PREFIX + name.upper(): name for name in HELP}
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
+    for variable in given:
+        if variable not in known and variable not in NO_SETTINGS:
+            raise unknown("environment variable", variable, [*known, CONFIG])
+    return {known[variable]: (value, variable) for variable, value in given.items() if variable in known}
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value).expanduser()
+    raise TypeError(f"a setting of type {kind.__name__} cannot be {type(value).__name__}")
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else masked(str(value))
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"the {what} file {path} cannot be read: {reason}") from None

@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import pytest
+
+from loanmetrics.errors import UsageError
+from loanmetrics.policy import Policy
+from loanmetrics.settings import HELP, Settings, connect_url, load_policy, masked
+
+HOME = {"XDG_DATA_HOME": "/data"}
+
+
+def load(folder: Path, **variables: str) -> Settings:
+    return Settings.load(HOME | variables, folder)
+
+
+def test_without_any_source_every_setting_has_its_default(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.database_url, settings.policy_file) == (None, None)
+    assert (settings.shard_loans, settings.readers) == (250_000, 2)
+    assert settings.facts_dir == Path("/data/loanmetrics/facts")
+
+
+def test_home_falls_back_to_the_users_own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", "/users/ada")
+    assert Settings.load({}, tmp_path).home == Path("/users/ada/.local/share/loanmetrics")
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "loanmetrics.toml").write_text("readers = 3\nshard_loans = 5000\n")
+    settings = load(tmp_path, LOANMETRICS_READERS="4")
+    assert (settings.readers, settings.shard_loans) == (4, 5000)
+
+
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    assert load(tmp_path, LOANMETRICS_DATABASE_URL="").database_url is None
+
+
+def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "etc" / "lender.toml"
+    file.parent.mkdir()
+    file.write_text('home = "state"\npolicy_file = "policy.toml"\n')
+    settings = load(tmp_path, LOANMETRICS_CONFIG=str(file))
+    assert settings.home == file.parent / "state"
+    assert settings.facts_dir == file.parent / "state" / "facts"
+    assert settings.policy_file == file.parent / "policy.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "message"),
+    [
+        ("reader = 2", {}, "unknown setting: reader (did you mean readers?)"),
+        ("sources = {}", {}, "unknown setting: sources"),
+        ("", {"LOANMETRICS_DATABSE_URL": "x"}, "did you mean LOANMETRICS_DATABASE_URL"),
+        ("readers = ", {}, "is not valid TOML"),
+        ("readers = 0", {}, "settings: Expected `int` >= 1"),
+        ('home = ["a"]', {}, "settings: "),
+        ("", {"LOANMETRICS_SHARD_LOANS": "many"}, "settings: Expected `int`"),
+        ("", {"LOANMETRICS_CONFIG": "/nowhere/x.toml"}, "cannot be read: No such file"),
+    ],
+)
+def test_what_is_wrong_is_refused(tmp_path: Path, text: str, variables: dict[str, str], message: str) -> None:
+    (tmp_path / "loanmetrics.toml").write_text(text)
+    with pytest.raises(UsageError) as error:
+        load(tmp_path, **variables)
+    assert message in str(error.value)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loanmetrics.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load(tmp_path)
+
+
+def test_every_setting_is_described_with_its_source(tmp_path: Path) -> None:
+    (tmp_path / "loanmetrics.toml").write_text("readers = 3\n")
+    settings = load(tmp_path, LOANMETRICS_DATABASE_URL="postgresql://ada:hush@db/loans")
+    rows = {row["name"]: row for row in settings.rows()}
+    assert set(rows) == set(Settings.__struct_fields__) - {"sources"} == set(HELP)
+    assert rows["readers"]["value"] == "3"
+    assert rows["readers"]["source"] == str(tmp_path / "loanmetrics.toml")
+    assert rows["shard_loans"]["source"] == "default"
+    assert rows["database_url"]["source"] == "LOANMETRICS_DATABASE_URL"
+    assert "hush" not in settings.describe()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ada:hush@db/loans",
+        "postgresql://ada:hu@sh@db:5432/loans?sslmode=verify-full",
+        "postgresql:///loans?host=/run/pg&user=ada&password=hush",
+        "host=db user=ada password=hush dbname=loans",
+        r"host=db password='hu\' hush' dbname=loans",
+    ],
+)
+def test_passwords_are_masked(text: str) -> None:
+    assert "sh" not in masked(text).replace("sslmode", "")
+    assert "loans" in masked(text)
+
+
+def test_a_database_that_is_set_is_used_as_it_is() -> None:
+    with connect_url(Settings(database_url="postgresql:///x", home=Path("/nowhere"))) as url:
+        assert url == "postgresql:///x"
+
+
+def test_a_policy_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text("roll_days = 14\n")
+    assert load_policy(file) == Policy(roll_days=14)
+    assert load_policy(None) == Policy()
+
+
+def test_a_missing_policy_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"policy\.toml cannot be read"):
+        load_policy(tmp_path / "policy.toml")
