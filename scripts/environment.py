@@ -41,9 +41,7 @@ def is_complete(environment: Path, wanted: str) -> bool:
 
 def build(environment: Path, name: str, wanted: str) -> int:
     locked = Path("requirements") / f"{name}.txt"
-    say(
-        f"making {environment.relative_to(ROOT)} with Python {platform.python_version()} from {locked} (once)"
-    )
+    say(f"making .venv/{name} with Python {platform.python_version()} from {locked} (once)")
     shutil.rmtree(environment, ignore_errors=True)
     venv.create(environment, with_pip=True)
     failure = pip(environment, ["--only-binary", ":all:", "--require-hashes", "-r", str(locked)]) or pip(
@@ -60,7 +58,7 @@ def build(environment: Path, name: str, wanted: str) -> int:
 def pip(environment: Path, arguments: Sequence[str]) -> str | None:
     """Install; what went wrong, in one line."""
     log = environment.with_suffix(".log")
-    install = "-m pip --quiet install --no-user --no-compile".split()
+    install = ["-m", "pip", "--quiet", "install", "--no-user", "--no-compile"]
     with log.open("w") as output:
         done = subprocess.run(
             [environment / "bin" / "python", *install, *arguments],

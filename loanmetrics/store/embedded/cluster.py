@@ -18,6 +18,7 @@ from loanmetrics.store.embedded.places import socket_folder
 PATIENCE = 180.0  # seconds; recovery after a crash may have to replay max_wal_size
 PAUSE = 0.02
 SUPERUSER = "loanmetrics"
+DETACHED: tuple[str | Path, ...] = ("/bin/sh", "-c", '"$@" &', "sh")
 
 SETTINGS = {
     "listen_addresses": "",  # no TCP at all
@@ -38,7 +39,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+UNSAFE = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,13 @@ class Cluster:
     def running(self) -> str:
         """The URL of the server, started if it does not run."""
         account = server_account()
-        url = _url(self._socket(account))
-        self._ensure(account, url)
-        return url
+        socket = self._socket(account)
+        try:
+            self._ensure(account, _url(socket))
+        except StoreError:
+            _remove_if_empty(socket)
+            raise
+        return _url(socket)
 
     def stop(self) -> None:
         account = server_account()
@@ -65,8 +70,7 @@ class Cluster:
         for mode in ("fast", "immediate"):
             if not account.run([pg_ctl, "stop", "-D", self.data, "-m", mode, "-w", "-t", "60"]).returncode:
                 break
-        with suppress(OSError):
-            self._socket(account).rmdir()
+        _remove_if_empty(self._socket(account))
 
     def _ensure(self, account: Account, url: str) -> None:
         deadline, started = time.monotonic() + PATIENCE, False
@@ -91,25 +95,19 @@ class Cluster:
             self._create(binaries, account)
         self._check_version(binaries, account)
         # Nobody holds the lock, so what a killed server left says nothing, whoever has its pid by now.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        settings = SETTINGS | {"unix_socket_directories": str(self._socket(account))}
-        settings |= {} if self.fsync else UNSAFE
-        options = [f"--{name}={value}" for name, value in settings.items()]
+        for left in (self.data / "postmaster.pid", *self._socket(account).iterdir()):
+            left.unlink(missing_ok=True)
         log = os.open(self.place / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
-            command: list[str | Path] = [
-                "/bin/sh",
-                "-c",
-                '"$@" &',
-                "sh",
-                binaries / "postgres",
-                "-D",
-                self.data,
-                *options,
-            ]
+            command = [*DETACHED, binaries / "postgres", "-D", self.data, *self._options(account)]
             account.run(command, pass_fds=[alive], output=log)
         finally:
             os.close(log)
+
+    def _options(self, account: Account) -> list[str]:
+        settings = SETTINGS | {"unix_socket_directories": str(self._socket(account))}
+        settings |= {} if self.fsync else UNSAFE
+        return [f"--{name}={value}" for name, value in settings.items()]
 
     def _create(self, binaries: Path, account: Account) -> None:
         partial = self.place / "data.partial"
@@ -137,6 +135,11 @@ class Cluster:
 
     def _last_words(self) -> str:
         return _last_line((self.place / "log").read_text(errors="replace"))
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _url(socket: Path) -> str:

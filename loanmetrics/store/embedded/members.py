@@ -1,4 +1,4 @@
-"""Who uses the server: each process holds a shared lock on one file, which the kernel drops however it ends."""
+"""Who uses the server: each process holds a shared lock, which the kernel drops however it ends."""
 
 import os
 import threading
