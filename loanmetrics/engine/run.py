@@ -57,6 +57,12 @@ def plan(loans: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     return loans.group_by("cell").agg(_of_loans(measure) for measure in _loan_measures(catalogue))
 
 
+def explain(book: Book) -> str:
+    """The lazy plan of ``plan`` as Polars optimises it, over the loan state of an empty shard."""
+    state = open_shard(book.facts.shards[0], book, channels(book))
+    return plan(state.frame().lazy(), load()).explain()
+
+
 def _of_loans(measure: Measure) -> pl.Expr:
     value = pl.sql_expr(measure.sql).cast(pl.Int64)
     return (value.max() if measure.kind == "distinct" else value.sum()).alias(measure.name)

@@ -28,25 +28,24 @@ class Channels:
         return known
 
 
+def used_channels(book: Book) -> pl.Series:
+    """Names of the channels of loans disbursed by the as-of day."""
+    facts = book.facts
+    codes = [shard.loans.filter(pl.col("disbursed") <= book.day).select("channel") for shard in facts.shards]
+    seen = pl.concat(pl.collect_all([code.unique() for code in codes])) if codes else facts.channels.head(0)
+    return facts.channels.join(seen, on="channel", how="semi")["name"]
+
+
 def channels(book: Book) -> Channels:
     """Reference channels of every cell: the officer's own if the book uses it, else the policy's."""
     facts = book.facts
-    disbursed = [
-        shard.loans.filter(pl.col("disbursed") <= book.day).select("channel").unique()
-        for shard in facts.shards
-    ]
-    used = (
-        pl.concat(pl.collect_all(disbursed)).join(facts.channels, on="channel")["name"]
-        if disbursed
-        else pl.Series([], dtype=pl.String)
-    )
     names = facts.channels.sort("channel")["name"]
-    usable = names.is_in(used.implode()).to_numpy()
+    usable = names.is_in(used_channels(book).implode()).to_numpy()
     fallback = usable & names.is_in(book.policy.pure_channels).to_numpy()
-    own = facts.cells.sort("cell").join(facts.officers, on="officer_id", how="left", maintain_order="left")[
-        "primary_channel"
-    ]
-    mine = (own.to_numpy()[:, None] == names.to_numpy()[None, :]) & usable
+    officers = facts.cells.sort("cell").join(
+        facts.officers, on="officer_id", how="left", maintain_order="left"
+    )
+    mine = (officers["primary_channel"].to_numpy()[:, None] == names.to_numpy()[None, :]) & usable
     return Channels(np.where(mine.any(axis=1)[:, None], mine, fallback[None, :]))
 
 

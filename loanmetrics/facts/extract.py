@@ -73,7 +73,7 @@ def _read_only(connection: psycopg.Connection) -> None:
 def _leaves(leader: psycopg.Connection, name: str) -> list[str]:
     """The table itself, or its partitions, largest first."""
     try:
-        return [row[0] for row in leader.execute(LEAVES, [name]).fetchall()]
+        return [row[0] for row in leader.execute(LEAVES, [name]).fetchall()] or [name]
     except psycopg.errors.UndefinedTable:
         raise StoreError(f"the database has no table {name}", "run: loanmetrics migrate") from None
 

@@ -17,11 +17,11 @@ READERS = {
 }
 
 
-def connect() -> "DuckDBPyConnection":
-    """A private in-memory DuckDB with the schema ``raw``; times are read as UTC."""
+def connect(scratch: Path | None = None) -> "DuckDBPyConnection":
+    """A private DuckDB with the schema ``raw``, spilling to ``scratch``; times are read as UTC."""
     import duckdb
 
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"temp_directory": str(scratch)} if scratch else {})
     connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA raw")
     return connection
 
