@@ -1,7 +1,7 @@
 """Bringing a database up to date: numbered SQL files, columns of the catalogue, partitions."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import date
 from typing import Any
 
@@ -42,15 +42,26 @@ def migrate(url: str, derived: Columns | None = None, files: str = FILES) -> lis
 def ensure_partitions(
     connection: psycopg.Connection, tables: Iterable[str] = PARTITIONED, days: Iterable[date] = ()
 ) -> list[str]:
-    """Partitions for the months of ``days``, this month, three ahead, and rows in the default partition."""
+    """Partitions for the months of ``days``, this month, three ahead, and rows in the default partition.
+
+    A table whose writers keep it busy is left for the next time: its rows are safe in the default
+    partition. Inserts wait until this is committed, so let it be a transaction of its own.
+    """
     made: list[str] = []
     months = sorted({day.replace(day=1) for day in days})
     for table in tables:
+        with suppress(psycopg.errors.LockNotAvailable):
+            made += _ensure(connection, table, months)
+    return made
+
+
+def _ensure(connection: psycopg.Connection, table: str, months: list[date]) -> list[str]:
+    with connection.transaction():
         row = connection.execute(
             "SELECT loanmetrics_ensure_partitions(%s::regclass, %s::date[])", [table, months]
         ).fetchone()
-        assert row is not None
-        made += row[0]
+    assert row is not None
+    made: list[str] = row[0]
     return made
 
 

@@ -5,9 +5,10 @@ import psycopg
 COLUMNS = """
     SELECT concat_ws(' ', relname, attname, format_type(atttypid, atttypmod), attnotnull, attidentity::text,
         pg_get_expr(adbin, adrelid))
-    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped
-        AND relname !~ %(but)s
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+        AND attnum > 0 AND NOT attisdropped AND relname !~ %(but)s
 """
 CONSTRAINTS = """
     SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
@@ -20,7 +21,8 @@ PARTITIONS = """
     FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE relkind = 'r' AND relname !~ %(but)s
 """
 TRIGGERS = """
-    SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal AND tgname !~ %(but)s
+    SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger
+    WHERE NOT tgisinternal AND tgname !~ %(but)s
 """
 FUNCTIONS = """
     SELECT pg_get_functiondef(oid) || coalesce(proacl::text, '') FROM pg_proc

@@ -3,12 +3,14 @@
 -- Gives a monthly partitioned table the months it needs: the current one and three ahead, those of
 -- the given days, and those of rows that landed in the default partition, which move into them.
 -- Returns the names of the partitions made. Days outside 1900..2199 stay in the default partition.
--- Runs as its owner, so that a loader or an ETL role need not own the lender's tables.
+-- Runs as its owner, so that a loader or an ETL role need not own the lender's tables. Gives up when
+-- writers keep it waiting: new ones queue behind it, and the default partition serves meanwhile.
 CREATE FUNCTION loanmetrics_ensure_partitions(parent regclass, days date[] DEFAULT '{}')
 RETURNS text[]
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
 AS $body$
 DECLARE
     spare regclass;
@@ -31,10 +33,10 @@ BEGIN
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
     WHERE c.oid = parent AND p.partdefid <> 0 AND pg_get_userbyid(c.relowner) = current_user;
     IF spare IS NULL THEN
-        RAISE EXCEPTION 'loanmetrics does not partition %', parent;
+        RAISE EXCEPTION 'not a table partitioned by loanmetrics: %', parent;
     END IF;
 
-    -- One caller at a time per table; inserters are not in this queue.
+    -- One caller at a time per table.
     PERFORM pg_advisory_xact_lock(hashtext('loanmetrics partitions'), parent::oid::integer);
 
     SELECT array_agg(DISTINCT date_trunc('month', day)::date) INTO wanted
@@ -44,7 +46,8 @@ BEGIN
     ) AS given
     WHERE day BETWEEN date '1900-01-01' AND date '2199-12-31';
 
-    -- Attaching a month locks the default partition anyway; without need it is not locked at all.
+    -- Without need nothing is locked. An insert that had already chosen the default partition would fail
+    -- once its month is split off, so inserts have to wait at the parent, where they choose.
     FOR turn IN 1..2 LOOP
         EXECUTE format(
             $$SELECT array_agg(DISTINCT date_trunc('month', %1$I)::date) FROM %2$s
@@ -54,6 +57,7 @@ BEGIN
         FROM unnest(wanted || waiting) AS month
         WHERE to_regclass(home || '.' || quote_ident(stem || to_char(month, '_YYYY_MM'))) IS NULL;
         EXIT WHEN missing IS NULL OR turn = 2;
+        EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', parent);
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', spare);
     END LOOP;
 
