@@ -51,7 +51,12 @@ app.add_typer(show, name="show")
 app.add_typer(config, name="config")
 
 Paths = Annotated[
-    list[Path], typer.Argument(help="Parquet or CSV files named after their table, or folders of them.")
+    list[Path],
+    typer.Argument(
+        metavar="PATH...",
+        show_default=False,
+        help="Parquet or CSV files named after their table, or folders of them.",
+    ),
 ]
 Report = Annotated[
     Path | None, typer.Option(help="Also list the rows held back in this CSV file, personal data masked.")
@@ -105,18 +110,21 @@ def compute(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; publish nothing.")
     ] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Print the plan of the computation.")] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="Read everything again, not only what changed.")
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the plan of a run; compute nothing.")
     ] = False,
 ) -> None:
     """Compute and publish all figures of one day (default: today)."""
+    from loanmetrics import console
     from loanmetrics.jobs import compute as job
 
     settings = _settings()
     chosen = _policy(settings, policy)
+    if explain:
+        console.say(job.plan(chosen))
+        return
     day = as_of.date() if as_of else _today(chosen)
-    _print_compute(job.compute(settings, day, chosen, dry_run=dry_run, explain=explain, full=full))
+    _print_compute((job.dry_run if dry_run else job.compute)(settings, day, chosen))
 
 
 @show.command()
@@ -221,7 +229,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        _fail(f"something unexpected went wrong ({type(error).__name__})", f"see {_log(error)}", 1)
+        _fail_unexpectedly(error)
     finally:
         _flush()
 
@@ -230,6 +238,15 @@ def _fail(message: str, hint: str | None, code: int) -> None:
     lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.exit(code)
+
+
+def _fail_unexpectedly(error: Exception) -> None:
+    if type(error).__module__.startswith("psycopg"):
+        from loanmetrics.jobs.database import plainly
+
+        known = plainly(error)
+        _fail(known.message, known.hint or f"see {_log(error)}", known.exit_code)
+    _fail(f"something unexpected went wrong ({type(error).__name__})", f"see {_log(error)}", 1)
 
 
 def _log(error: Exception) -> Path:
@@ -269,14 +286,9 @@ def _settings() -> "Settings":
 
 
 def _policy(settings: "Settings", file: Path | None) -> "Policy":
-    from loanmetrics.policy import Policy
+    from loanmetrics.settings import load_policy
 
-    if file is None:
-        return Policy()
-    try:
-        return Policy.from_toml(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the policy {file} cannot be read: {error}") from None
+    return load_policy(file or settings.policy_file)
 
 
 def _today(policy: "Policy") -> date:
@@ -314,20 +326,22 @@ def _print_compute(made: "ComputeReport") -> None:
     from loanmetrics import console
     from loanmetrics.jobs import catalogue
 
-    if made.plan:
-        console.say(made.plan)
-    did = "would publish" if made.changes is not None else "published"
+    did = "published" if made.changes is None else "would publish"
     console.say(
         f"as of {made.as_of}: {did} {made.officers:,} officers and {made.branches:,} branches "
-        f"from {made.loans:,} loans in {made.seconds:.1f} s (run {made.run_id})"
+        f"from {made.loans:,} loans in {made.seconds:.1f} s ({made.run_id})"
     )
-    for title, counted in (("held back", made.quarantine), ("findings", made.findings)):
-        for what, count in counted.items():
-            console.say(f"{title}: {what if isinstance(what, str) else '.'.join(what)} {count:,}")
+    counted = [
+        {"what": what, "name": name, "rows": count}
+        for what, counts in (("held back", made.quarantine), ("finding", made.findings))
+        for name, count in counts.items()
+    ]
+    if counted:
+        console.say("")
+        console.show_rows(counted, {"rows": "bigint"})
     if made.changes is not None:
-        console.show_frame(
-            made.changes, catalogue.kinds(), catalogue.band_columns(), columns=made.changes.columns
-        )
+        console.say("")
+        console.show_changes(made.changes, catalogue.kinds())
 
 
 def _print_frame(frame: "pl.DataFrame", columns: str, format_: Format | None, output: Path | None) -> None:

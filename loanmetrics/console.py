@@ -44,11 +44,14 @@ def show_frame(
     frame: "pl.DataFrame", kinds: Mapping[str, str], bands: Mapping[str, str], *, columns: Sequence[str] = ()
 ) -> None:
     """Print a frame as a table: as many headline columns as fit; ``bands`` colours a metric by its band."""
+    if frame.is_empty():
+        note("nothing to show")
+        return
     console = out()
     names = pick(frame, columns).columns if columns else _headlines(frame)
     text = {name: [cell(value, kinds.get(name, "text")) for value in frame[name]] for name in names}
     fitting = names if columns else _fitting(text, console.width)
-    console.print(_table(console, frame, text, fitting, kinds, bands))
+    _print(console, _table(console, frame, text, fitting, kinds, bands))
     left_out = len(frame.columns) - len(fitting)
     if left_out and not columns:
         note(f"{left_out} more columns: --columns NAME,... or --format csv")
@@ -67,7 +70,23 @@ def show_rows(rows: Sequence[Mapping[str, object]], kinds: Mapping[str, str] | N
         )
     for row in rows:
         table.add_row(*(cell(value, (kinds or {}).get(name, "text")) for name, value in row.items()))
-    console.print(table)
+    _print(console, table)
+
+
+def show_changes(frame: "pl.DataFrame", kinds: Mapping[str, str]) -> None:
+    """Print what a run would change: of whom, which figure, from what to what."""
+    rows = []
+    for change in frame.iter_rows(named=True):
+        kind = kinds.get(change["figure"], "text")
+        sides = {side: cell(_value(change[side], kind), kind) for side in ("stored", "computed")}
+        rows.append({**change, **sides})
+    show_rows(rows)
+
+
+def _value(text: str | None, kind: str) -> object:
+    """A figure that was compared as text."""
+    number = {"money": int, "bigint": int, "int": int, "score": int, "ratio": float}.get(kind)
+    return number(text) if number and text is not None else text
 
 
 def write_frame(frame: "pl.DataFrame", format_: str, output: Path | None, kinds: Mapping[str, str]) -> None:
@@ -157,6 +176,16 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, total: bar.update(
             task, description=what, completed=done, total=total or None
         )
+
+
+def _print(console: "Console", table: "Table") -> None:
+    """Piped text has no blanks at the ends of its lines."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _headlines(frame: "pl.DataFrame") -> list[str]:

@@ -40,7 +40,8 @@ def hold_broken(work: "DuckDBPyConnection", table: Table, checks: list[Check]) -
     work.execute(
         f"""
         CREATE OR REPLACE TABLE held AS
-            SELECT row_number, {row_key(table)} AS row_key, rule, field FROM checked JOIN rules ON broken = place
+            SELECT row_number, {row_key(table)} AS row_key, rule, field
+            FROM checked JOIN rules ON broken = place
             UNION ALL SELECT row_number, NULL, 'bad_line', NULL FROM bad_lines;
         CREATE OR REPLACE VIEW sound AS
             SELECT * EXCLUDE (broken) FROM checked ANTI JOIN held USING (row_number) WHERE broken = 0;

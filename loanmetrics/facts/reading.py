@@ -134,7 +134,8 @@ def _reason(error: Exception) -> str:
         ("invalid state", "line ends are mixed, or quotes do not match"),
         ("No magic bytes", "not a whole Parquet file"),
         ("too small to be a Parquet", "not a whole Parquet file"),
-        ("Unexpected end of GZIP", "the compressed file is cut short"),
+        ("end of GZIP", "the compressed file is cut short"),
+        ("end-of-stream marker", "the compressed file is cut short"),
         ("out of memory", "it does not fit the memory given to it"),
         ("Out of Memory", "it does not fit the memory given to it"),
     ):

@@ -1,6 +1,10 @@
-"""Looking after the database: bring it up to date, list what ran."""
+"""Looking after the database: bring it up to date, list what ran, say plainly what is wrong with it."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
+
+from loanmetrics.errors import StoreError
+from loanmetrics.tables import TABLES
 
 if TYPE_CHECKING:
     from loanmetrics.settings import Settings
@@ -12,29 +16,25 @@ RUN_COLUMNS = (
 
 
 def migrate(settings: "Settings") -> list[str]:
-    """Apply what is missing and say what was done."""
+    """Apply what is missing and say what was done: files and partitions by name, new columns by table."""
     from loanmetrics.settings import connect_url
     from loanmetrics.store import migrate as store
 
     with connect_url(settings) as url:
-        return store.migrate(url)
+        done = store.migrate(url)
+    columns = Counter(name.split(".")[0] for name in done if name.split(".")[0] in TABLES and "." in name)
+    others = [name for name in done if name.split(".")[0] not in columns]
+    return [*others, *(f"{table}: {count} columns" for table, count in columns.items())]
 
 
 def runs(settings: "Settings", limit: int) -> list[dict[str, object]]:
     """The newest runs first."""
-    from psycopg import sql
-
     from loanmetrics.settings import connect_url
+    from loanmetrics.store.runs import recent
     from loanmetrics.store.session import connect
 
     with connect_url(settings) as url, connect(url) as database:
-        rows = database.execute(
-            sql.SQL(
-                f"SELECT {', '.join(RUN_COLUMNS)} FROM metric_calculation_log ORDER BY log_id DESC LIMIT %s"
-            ),
-            [limit],
-        )
-        return [dict(zip(RUN_COLUMNS, row, strict=True)) for row in rows]
+        return [{name: run[name] for name in RUN_COLUMNS} for run in recent(database, limit)]
 
 
 def server(settings: "Settings") -> str:
@@ -44,3 +44,14 @@ def server(settings: "Settings") -> str:
 
     with connect_url(settings) as url, connect(url) as database:
         return f"PostgreSQL {database.info.server_version // 10_000}, database {database.info.dbname}"
+
+
+def plainly(error: Exception) -> StoreError:
+    """What the database driver's error means for the user; rows it quotes are left out."""
+    from psycopg import errors
+
+    from loanmetrics.store.runs import reason
+
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
+        return StoreError("the database is not up to date", "loanmetrics migrate")
+    return StoreError(f"the database failed: {reason(error)}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loanmetrics.errors import LockHeldError, StoreError
+from loanmetrics.errors import LockHeldError
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load_sources(
     from loanmetrics.facts.load import Loader
     from loanmetrics.facts.quarantine import write_report
     from loanmetrics.facts.reading import workshop
-    from loanmetrics.store.runs import reason
+    from loanmetrics.jobs.database import plainly
     from loanmetrics.store.session import connect
 
     try:
@@ -59,7 +59,7 @@ def load_sources(
                 if report:
                     write_report(work, report)
     except psycopg.Error as error:
-        raise StoreError(f"the database refused the load: {reason(error)}") from error
+        raise plainly(error) from error
 
 
 def _load_each(loader: "Loader", sources: "Sequence[Source]") -> LoadReport:

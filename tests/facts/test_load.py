@@ -1,0 +1,519 @@
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+
+from loanmetrics.errors import DataError, LockHeldError, UsageError
+from loanmetrics.facts.sources import find, table_of
+from loanmetrics.jobs.load import LOCK, LoadReport, load_sources
+from loanmetrics.policy import Policy
+from loanmetrics.tables import LENDER_TABLES
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+LOANS = "loan_id,loan_amount,disbursement_date"
+REPAYMENTS = "repayment_id,loan_id,payment_date,payment_amount"
+SCHEDULE = "loan_id,installment_number,due_date"
+L1 = "L1,1000,2024-01-05"
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+def load(url: str, *paths: Path, policy: Policy | None = None, report: Path | None = None) -> LoadReport:
+    return load_sources(url, find(paths), policy or Policy(), report=report, progress=quiet)
+
+
+def csv(folder: Path, name: str, *lines: str) -> Path:
+    file = folder / name
+    file.write_bytes("\n".join([*lines, ""]).encode())
+    return file
+
+
+def parquet(folder: Path, name: str, select: str) -> Path:
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({select}) TO '{folder / name}' (FORMAT parquet)")
+    return folder / name
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def contents(url: str) -> list[list[tuple[Any, ...]]]:
+    names = [*(table.name for table in LENDER_TABLES), "quarantined_rows"]
+    return [rows(url, f"SELECT * FROM {name} ORDER BY 1, 2, 3") for name in names if name != "holidays"]
+
+
+def held(url: str) -> list[tuple[Any, ...]]:
+    return rows(url, "SELECT row_key, rule, field FROM quarantined_rows ORDER BY row_number")
+
+
+BAD_LOAN_CELLS = [
+    ("loan_amount", "12.345", "too_many_decimals"),
+    ("loan_amount", "1e5", "bad_money"),
+    ("loan_amount", "NaN", "bad_money"),
+    ("loan_amount", "inf", "bad_money"),
+    ("loan_amount", "-Infinity", "bad_money"),
+    ("loan_amount", '"1,000.00"', "bad_money"),
+    ("loan_amount", "N1000", "bad_money"),
+    ("loan_amount", "0x10", "bad_money"),
+    ("loan_amount", "1_000", "bad_money"),
+    ("loan_amount", "99999999999999999999", "bad_money"),
+    ("loan_amount", "2000000000000", "amount_too_large"),
+    ("loan_amount", "-0.01", "negative_amount"),
+    ("loan_amount", "", "missing_value"),
+    ("loan_amount", '"  "', "missing_value"),
+    ("disbursement_date", "05/01/2024", "bad_date"),
+    ("disbursement_date", "2024-1-5", "bad_date"),
+    ("disbursement_date", "2024-02-30", "bad_date"),
+    ("disbursement_date", "20240105", "bad_date"),
+    ("disbursement_date", "infinity", "bad_date"),
+    ("disbursement_date", "2024-01-05 25:00:00", "bad_date"),
+    ("disbursement_date", "0001-01-01", "date_out_of_range"),
+    ("disbursement_date", "9999-12-31", "date_out_of_range"),
+    ("loan_term_days", "thirty", "bad_int"),
+    ("loan_term_days", "1.5", "bad_int"),
+    ("loan_term_days", "3000000000", "bad_int"),
+    ("loan_term_days", "40000", "term_out_of_range"),
+    ("interest_rate", "0.1234567", "too_many_decimals"),
+    ("interest_rate", "15%", "bad_rate"),
+    ("status", "Dormant", "unknown_status"),
+    ("loan_id", "", "missing_value"),
+    ("loan_id", "L" * 201, "bad_text"),
+    ("branch", "a\0b", "bad_text"),
+    ("branch", "x" * 10_001, "bad_text"),
+    ("branch", '"a\n\\."', "bad_text"),
+    ("created_at", "yesterday", "bad_timestamp"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "rule"), BAD_LOAN_CELLS)
+def test_a_bad_cell_holds_its_row_back_and_names_the_field(
+    database: str, tmp_path: Path, column: str, value: str, rule: str
+) -> None:
+    cells = {"loan_id": "L2", "loan_amount": "1", "disbursement_date": "2024-01-05", column: value}
+    blank = ",".join("" if name != "loan_id" else "L1" for name in cells)
+    sound = blank.replace("L1,,", L1 + ",", 1) if len(cells) > 3 else L1
+    load(database, csv(tmp_path, "loans.csv", ",".join(cells), sound, ",".join(cells.values())))
+    assert rows(database, "SELECT loan_id FROM loans") == [("L1",)]
+    assert [(found, field) for _, found, field in held(database)] == [(rule, column)]
+
+
+SOUND_LOAN_CELLS = [
+    ("loan_amount", "1000", Decimal("1000.00")),
+    ("loan_amount", " +1000.5 ", Decimal("1000.50")),
+    ("loan_amount", "1000.5000", Decimal("1000.50")),
+    ("loan_amount", ".5", Decimal("0.50")),
+    ("loan_amount", "1000000000000", Decimal("1000000000000.00")),
+    ("disbursement_date", "2024-02-29", date(2024, 2, 29)),
+    ("disbursement_date", "2024-02-29 23:59:59", date(2024, 2, 29)),
+    ("disbursement_date", "2024-02-29T23:30:00Z", date(2024, 3, 1)),
+    ("loan_term_days", "30.0", 30),
+    ("interest_rate", "0.150000", Decimal("0.150000")),
+    ("status", "", None),
+    ("branch", '"two\nlines, ""quoted"""', 'two\nlines, "quoted"'),
+    ("branch", "Abẹ́òkúta", "Abẹ́òkúta"),
+    ("customer_phone", "2.34817E+12", "2.34817E+12"),
+    ("created_at", "2024-01-05 12:00:00", datetime(2024, 1, 5, 11, tzinfo=UTC)),
+    ("created_at", "2024-01-05T12:00:00Z", datetime(2024, 1, 5, 12, tzinfo=UTC)),
+    ("created_at", "2024-01-05 12:00:00+02:00", datetime(2024, 1, 5, 10, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "stored"), SOUND_LOAN_CELLS)
+def test_a_sound_cell_is_stored_as_it_is_meant(
+    database: str, tmp_path: Path, column: str, value: str, stored: object
+) -> None:
+    cells = {"loan_id": "L1", "loan_amount": "1", "disbursement_date": "2024-01-05", column: value}
+    file = csv(tmp_path, "loans.csv", ",".join(cells), ",".join(cells.values()))
+    load(database, file, policy=Policy(time_zone="Africa/Lagos"))
+    assert held(database) == []
+    assert rows(database, f"SELECT {column} FROM loans") == [(stored,)]
+
+
+BAD_PARQUET_CELLS = [
+    ("loan_amount", "12.345::DOUBLE", "too_many_decimals"),
+    ("loan_amount", "12.345::FLOAT", "too_many_decimals"),
+    ("loan_amount", "12.345::DECIMAL(9,3)", "too_many_decimals"),
+    ("loan_amount", "'nan'::DOUBLE", "bad_money"),
+    ("loan_amount", "'inf'::FLOAT", "bad_money"),
+    ("loan_amount", "1e300::DOUBLE", "bad_money"),
+    ("loan_amount", "true", "bad_money"),
+    ("loan_amount", "DATE '2024-01-01'", "bad_money"),
+    ("loan_amount", "'12,5'", "bad_money"),
+    ("disbursement_date", "20240105", "bad_date"),
+    ("disbursement_date", "'infinity'::DATE", "date_out_of_range"),
+    ("loan_term_days", "1.5::DOUBLE", "bad_int"),
+    ("loan_term_days", "3000000000::BIGINT", "bad_int"),
+    ("created_at", "'infinity'::TIMESTAMP", "bad_timestamp"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "rule"), BAD_PARQUET_CELLS)
+def test_a_bad_parquet_cell_holds_its_row_back(
+    database: str, tmp_path: Path, column: str, value: str, rule: str
+) -> None:
+    cells = {"loan_id": "'L1'", "loan_amount": "1", "disbursement_date": "DATE '2024-01-05'", column: value}
+    select = ", ".join(f"{sql} AS {name}" for name, sql in cells.items())
+    load(database, parquet(tmp_path, "loans.parquet", f"SELECT {select}"))
+    assert held(database) == [("L1", rule, column)]
+
+
+SOUND_PARQUET_CELLS = [
+    ("loan_amount", "0.1::DOUBLE + 0.2::DOUBLE", Decimal("0.30")),
+    ("loan_amount", "999999999999.99::DOUBLE", Decimal("999999999999.99")),
+    ("loan_amount", "12.34::FLOAT", Decimal("12.34")),
+    ("loan_amount", "12.3400::DECIMAL(18,4)", Decimal("12.34")),
+    ("loan_amount", "1000::UBIGINT", Decimal("1000.00")),
+    ("loan_id", "1234567::DOUBLE", "1234567"),
+    ("loan_id", "1234567::BIGINT", "1234567"),
+    ("disbursement_date", "TIMESTAMP '2024-01-05 23:30:00'", date(2024, 1, 5)),
+    ("disbursement_date", "TIMESTAMPTZ '2024-01-05 23:30:00+00'", date(2024, 1, 6)),
+    ("loan_term_days", "30::DOUBLE", 30),
+    ("branch", "'Ìbàdàn'::BLOB", "Ìbàdàn"),
+    ("created_at", "TIMESTAMP '2024-01-05 12:00:00'", datetime(2024, 1, 5, 11, tzinfo=UTC)),
+    ("created_at", "TIMESTAMPTZ '2024-01-05 12:00:00+00'", datetime(2024, 1, 5, 12, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "stored"), SOUND_PARQUET_CELLS)
+def test_a_sound_parquet_cell_is_stored_as_it_is_meant(
+    database: str, tmp_path: Path, column: str, value: str, stored: object
+) -> None:
+    value = value.replace("'Ìbàdàn'::BLOB", "encode('Ìbàdàn')")
+    cells = {"loan_id": "'L1'", "loan_amount": "1", "disbursement_date": "DATE '2024-01-05'", column: value}
+    select = ", ".join(f"{sql} AS {name}" for name, sql in cells.items())
+    file = parquet(tmp_path, "loans.parquet", f"SELECT {select}")
+    load(database, file, policy=Policy(time_zone="Africa/Lagos"))
+    assert rows(database, f"SELECT {column} FROM loans") == [(stored,)]
+
+
+BROKEN_FILES = [
+    ("loans.csv", b"", "loans.csv is empty"),
+    ("loans.csv", b"\n\n", "loans.csv is empty"),
+    ("loans.csv", b"\nloan_id\n", "line 1 is empty"),
+    ("loans.csv", b"loan_id,disbursement_date\nL1,2024-01-05\n", "loans.csv has no column loan_amount"),
+    ("loans.csv", b"loan_id loan_amount disbursement_date\nL1 1 2024-01-05\n", "no column loan_id"),
+    ("loans.csv", b"loan_id,loan_amount,disbursement_date,loan_id\n", "two columns loan_id"),
+    ("loans.csv", LOANS.encode("utf-16"), "line 1: not UTF-8"),
+    ("loans.csv", f"{LOANS},br\xe9nch\n".encode("latin-1"), "line 1: not UTF-8"),
+    ("loans.csv", b"x" * (1 << 20), "line 1 is longer than"),
+    ("loans.csv", f'{LOANS},branch\n{L1},"open\n{L1},b\n'.encode(), "line 2: a quote is not closed"),
+    ("loans.csv", f'{LOANS},branch\n{L1},"x"y\n'.encode(), "line 2: a quote is not closed"),
+    ("loans.csv", f"{LOANS},branch\n{L1},{'x' * 2_500_000}\n".encode(), "line 2: longer than"),
+    ("loans.csv", f"{LOANS}\r\n{L1}\nL2,1,2024-01-05\r\n".encode(), "line ends are mixed"),
+    ("loans.csv.gz", gzip.compress(f"{LOANS}\n{L1}\n".encode() * 100)[:60], "cut short"),
+    ("loans.csv.gz", f"{LOANS}\n{L1}\n".encode(), "cannot be read"),
+    ("loans.parquet", b"", "loans.parquet is empty"),
+    ("loans.parquet", b"PAR1", "not a whole Parquet file"),
+    ("loans.parquet", b"PAR1" + bytes(1000), "not a whole Parquet file"),
+    ("loans.parquet", (SAMPLE / "loans.parquet").read_bytes()[:-100], "not a whole Parquet file"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BROKEN_FILES)
+def test_a_broken_file_is_refused_in_one_line(
+    database: str, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        load(database, tmp_path / name)
+    assert message in caught.value.message
+    assert "\n" not in str(caught.value)
+    assert rows(database, "SELECT count(*) FROM loans") == [(0,)]
+
+
+def test_a_corrupt_page_is_refused(database: str, tmp_path: Path) -> None:
+    content = bytearray((SAMPLE / "loans.parquet").read_bytes())
+    content[5_000:90_000] = bytes(85_000)
+    (tmp_path / "loans.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"loans.parquet cannot be read"):
+        load(database, tmp_path / "loans.parquet")
+
+
+@pytest.mark.parametrize(
+    ("line", "at"),
+    [(b"L2,1,caf\xe9", 3), (b"L2", 3), (b"L2,1,2024-01-05,extra", 3)],
+    ids=["latin-1", "too few", "too many"],
+)
+def test_a_bad_line_is_held_back_by_itself(database: str, tmp_path: Path, line: bytes, at: int) -> None:
+    file = tmp_path / "loans.csv"
+    file.write_bytes(f"{LOANS}\n{L1}\n".encode() + line + b"\nL3,1,2024-01-05\n")
+    made = load(database, file)
+    assert rows(database, "SELECT loan_id FROM loans ORDER BY 1") == [("L1",), ("L3",)]
+    assert rows(database, "SELECT row_number, rule FROM quarantined_rows") == [(at, "bad_line")]
+    assert made.tables["loans"].read == 3
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_byte_order_mark_separator_crlf_case_and_blanks_in_the_header_do_not_matter(
+    database: str, tmp_path: Path, separator: str
+) -> None:
+    header = LOANS.upper().replace(",", f" {separator} ")
+    text = f"\ufeff{header}\r\n{L1.replace(',', separator)}\r\n"
+    (tmp_path / "loans.csv").write_bytes(text.encode())
+    load(database, tmp_path / "loans.csv")
+    assert rows(database, "SELECT loan_id FROM loans") == [("L1",)]
+
+
+def test_a_cell_of_many_megabytes_in_parquet_is_held_back_and_cut(database: str, tmp_path: Path) -> None:
+    select = "SELECT 'L1' AS loan_id, 1 AS loan_amount, DATE '2024-01-05' AS disbursement_date"
+    load(database, parquet(tmp_path, "loans.parquet", f"{select}, repeat('x', 20000000) AS branch"))
+    assert held(database) == [("L1", "bad_text", "branch")]
+    assert rows(database, "SELECT length(content ->> 'branch') FROM quarantined_rows") == [(1000,)]
+
+
+def test_nested_values_are_refused(database: str, tmp_path: Path) -> None:
+    select = "SELECT 'L1' AS loan_id, 1 AS loan_amount, DATE '2024-01-05' AS disbursement_date, ['a'] AS branch"
+    with pytest.raises(DataError, match="branch holds nested values"):
+        load(database, parquet(tmp_path, "loans.parquet", select))
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("loans.parquet", "loans"),
+        ("loans-0001.parquet", "loans"),
+        ("loan_schedule_2024-01.CSV", "loan_schedule"),
+        ("gl_balances.csv.gz", "gl_balances"),
+    ],
+)
+def test_a_file_is_known_by_its_stem(name: str, table: str) -> None:
+    assert table_of(Path(name)).name == table
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("loan.csv", "did you mean loans"),
+        ("repayment-01.csv", "did you mean repayments"),
+        ("officer_metrics_daily.parquet", "computed here"),
+        ("loans_old.csv", "unknown table: loans_old"),
+    ],
+)
+def test_an_unknown_stem_is_refused_with_a_hint(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=message):
+        find([tmp_path])
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loans.txt").touch()
+    for path in (tmp_path, tmp_path / "loans.txt", tmp_path / "loans.csv", tmp_path / "no" / "loans.csv"):
+        with pytest.raises(UsageError):
+            find([path])
+
+
+def test_parents_come_before_children_and_no_file_twice(tmp_path: Path) -> None:
+    for name in ("repayments", "loans-2", "loans-1", "gl_balances", "customers", "loan_schedule"):
+        (tmp_path / f"{name}.csv").touch()
+    found = [source.name for source in find([tmp_path / "repayments.csv", tmp_path])]
+    assert found == [
+        *("customers.csv", "loans-1.csv", "loans-2.csv", "loan_schedule.csv", "repayments.csv"),
+        "gl_balances.csv",
+    ]
+
+
+def test_of_a_shared_identity_the_first_by_content_stays(database: str, tmp_path: Path) -> None:
+    lines = ["L1,5,2024-03-01", "L1,7,2024-01-05", "L1,6,2024-01-05"]
+    load(database, csv(tmp_path, "loans.csv", LOANS, *lines))
+    assert rows(database, "SELECT loan_amount FROM loans") == [(6,)]
+    assert held(database) == [("L1", "duplicate_id", "loan_id")] * 2
+
+
+def test_a_later_file_does_not_repeat_an_identity(database: str, tmp_path: Path) -> None:
+    csv(tmp_path, "loans-1.csv", LOANS, L1)
+    csv(tmp_path, "loans-2.csv", LOANS, "L1,2000,2024-01-05", "L2,1,2024-01-05")
+    made = load(database, tmp_path)
+    assert rows(database, "SELECT loan_id, loan_amount FROM loans ORDER BY 1") == [("L1", 1000), ("L2", 1)]
+    assert made.tables["loans"].quarantined == {"duplicate_id": 1}
+
+
+def test_an_identity_the_database_has_in_another_partition_is_held_back(
+    database: str, tmp_path: Path
+) -> None:
+    load(database, csv(tmp_path, "loans.csv", LOANS, L1))
+    load(database, csv(tmp_path, "loans.csv", LOANS, "L1,1000,2024-02-05"))
+    assert rows(database, "SELECT disbursement_date FROM loans") == [(date(2024, 1, 5),)]
+    assert held(database) == [("L1", "duplicate_id", "loan_id")]
+
+
+def test_children_without_their_loan_are_held_back(database: str, tmp_path: Path) -> None:
+    csv(tmp_path, "loans.csv", LOANS, L1, "L2,bad,2024-01-05")
+    csv(tmp_path, "repayments.csv", REPAYMENTS, "R1,L1,2024-02-01,5", "R2,L2,2024-02-01,5")
+    csv(tmp_path, "loan_schedule.csv", SCHEDULE, "L1,1,2024-02-01", "L9,1,2024-02-01")
+    load(database, tmp_path)
+    assert rows(database, "SELECT repayment_id FROM repayments") == [("R1",)]
+    assert rows(database, "SELECT row_key FROM quarantined_rows WHERE rule = 'orphan' ORDER BY 1") == [
+        ("L9/1",),
+        ("R2",),
+    ]
+
+
+def test_children_alone_find_their_loans_in_the_database(database: str, tmp_path: Path) -> None:
+    load(database, csv(tmp_path, "loans.csv", LOANS, L1))
+    load(database, csv(tmp_path, "repayments.csv", REPAYMENTS, "R1,L1,2024-02-01,5"))
+    assert rows(database, "SELECT repayment_id FROM repayments") == [("R1",)]
+
+
+REPAYMENT_MISTAKES = [
+    ("principal_paid,interest_paid", "3,1", "split_mismatch"),
+    ("is_reversed", "maybe", "bad_bool"),
+    ("waiver_type", "Goodwill", "unknown_waiver_type"),
+    ("fees_paid", "-1", "negative_amount"),
+]
+
+
+@pytest.mark.parametrize(("columns", "values", "rule"), REPAYMENT_MISTAKES)
+def test_a_bad_repayment_is_held_back(
+    database: str, tmp_path: Path, columns: str, values: str, rule: str
+) -> None:
+    csv(tmp_path, "loans.csv", LOANS, L1)
+    csv(tmp_path, "repayments.csv", f"{REPAYMENTS},{columns}", f"R1,L1,2024-02-01,5,{values}")
+    load(database, tmp_path)
+    assert [found[:2] for found in held(database)] == [("R1", rule)]
+
+
+def test_loading_again_changes_nothing(database: str) -> None:
+    first = load(database, SAMPLE)
+    before = contents(database)
+    again = load(database, SAMPLE)
+    assert contents(database) == before
+    for name, made in again.tables.items():
+        assert made.written == 0
+        assert made.quarantined == first.tables[name].quarantined
+        assert made.read == made.unchanged + made.held_back
+
+
+def test_the_sample_is_held_back_as_its_page_says(database: str) -> None:
+    made = load(database, SAMPLE)
+    assert {name: it.quarantined for name, it in made.tables.items() if it.quarantined} == {
+        "loans": {"amount_too_large": 1, "duplicate_id": 1, "unknown_status": 1},
+        "loan_schedule": {"orphan": 7},
+        "repayments": {
+            **{"amount_too_large": 1, "duplicate_id": 1, "negative_amount": 1, "orphan": 1},
+            **{"split_mismatch": 1, "unknown_waiver_type": 1},
+        },
+    }
+
+
+def test_a_changed_row_is_updated_and_columns_not_given_stay(database: str, tmp_path: Path) -> None:
+    header = f"{LOANS},branch,status"
+    load(database, csv(tmp_path, "loans.csv", header, f"{L1},Ikeja,Active", "L2,1,2024-01-05,Ikeja,Active"))
+    made = load(database, csv(tmp_path, "loans.csv", f"{LOANS},status", f"{L1},Closed", "L2,1,2024-01-05,Active"))
+    assert (made.tables["loans"].written, made.tables["loans"].unchanged) == (1, 1)
+    assert rows(database, "SELECT loan_id, branch, status FROM loans ORDER BY 1") == [
+        ("L1", "Ikeja", "Closed"),
+        ("L2", "Ikeja", "Active"),
+    ]
+
+
+def test_what_a_file_does_not_tell_is_null(database: str, tmp_path: Path) -> None:
+    load(database, csv(tmp_path, "loans.csv", LOANS, L1))
+    assert rows(database, "SELECT created_at, updated_at, branch FROM loans") == [(None, None, None)]
+
+
+def test_columns_nobody_needs_are_named(database: str, tmp_path: Path) -> None:
+    made = load(database, csv(tmp_path, "loans.csv", f"{LOANS},current_dpd", f"{L1},3"))
+    assert made.notices == ["loans.csv: columns not used: current_dpd"]
+
+
+def test_a_repaired_row_leaves_the_quarantine(database: str, tmp_path: Path) -> None:
+    load(database, csv(tmp_path, "loans.csv", LOANS, "L1,bad,2024-01-05", "L2,bad,2024-01-05"))
+    load(database, csv(tmp_path, "loans-fixed.csv".replace("fixed", "2"), LOANS, L1))
+    assert held(database) == [("L2", "bad_money", "loan_amount")]
+
+
+def test_the_quarantine_keeps_the_whole_row(database: str, tmp_path: Path) -> None:
+    file = csv(tmp_path, "loans.csv", f"{LOANS},customer_phone,memo", "L1,bad,2024-01-05,0803,x")
+    load(database, file)
+    [(source, number, content)] = rows(database, "SELECT source, row_number, content FROM quarantined_rows")
+    assert (source, number) == ("loans.csv", 1)
+    assert content == {
+        **{"loan_id": "L1", "loan_amount": "bad", "disbursement_date": "2024-01-05"},
+        **{"customer_phone": "0803", "memo": "x"},
+    }
+
+
+def test_the_report_masks_personal_data_and_unknown_columns(database: str, tmp_path: Path) -> None:
+    header = f"{LOANS},customer_phone,customer_name,next_of_kin,branch"
+    lines = ["=L1,bad,2024-01-05,08031234567,Ada,Obi,Ikeja", "L2,08031234567"]
+    load(database, csv(tmp_path, "loans.csv", header, *lines), report=tmp_path / "report.csv")
+    text = (tmp_path / "report.csv").read_text()
+    assert "loans.csv,loans,1,'=L1,bad_money,loan_amount," in text
+    assert "loans.csv,loans,3,,bad_line,," in text
+    assert "Ikeja" in text
+    assert not any(secret in text for secret in ("08031234567", "Ada", "Obi"))
+
+
+def test_a_report_is_written_though_a_later_file_is_refused(database: str, tmp_path: Path) -> None:
+    csv(tmp_path, "loans.csv", LOANS, "L1,bad,2024-01-05")
+    csv(tmp_path, "repayments.csv", "repayment_id", "R1")
+    with pytest.raises(DataError):
+        load(database, tmp_path, report=tmp_path / "report.txt")
+    assert "bad_money" in (tmp_path / "report.txt").read_text()
+    assert held(database) == [("L1", "bad_money", "loan_amount")]
+
+
+def test_every_table_loads_from_csv_and_gzip(database: str, tmp_path: Path) -> None:
+    csv(tmp_path, "customers.csv", "customer_id,date_of_birth", "C1,1990-02-28")
+    csv(tmp_path, "officers.csv", "officer_id,branch", "O1,Ikeja")
+    csv(tmp_path, "holidays.csv", "holiday_date,name", "2024-01-01,New Year")
+    csv(tmp_path, "gl_balances.csv", "branch,balance_date,principal", "Ikeja,2024-01-31,-5.25")
+    (tmp_path / "loans.csv.gz").write_bytes(gzip.compress(f"{LOANS}\n{L1}\n".encode()))
+    csv(tmp_path, "loan_schedule.csv", SCHEDULE, "L1,1,2024-02-01")
+    csv(tmp_path, "repayments.csv", f"{REPAYMENTS},is_reversed", "R1,L1,2024-02-01,5,No")
+    made = load(database, tmp_path)
+    assert {name: it.written for name, it in made.tables.items()} == dict.fromkeys(made.tables, 1)
+    assert len(made.tables) == len(LENDER_TABLES)
+    assert rows(database, "SELECT principal FROM gl_balances") == [(Decimal("-5.25"),)]
+
+
+def test_only_one_load_at_a_time(database: str, tmp_path: Path) -> None:
+    file = csv(tmp_path, "loans.csv", LOANS, L1)
+    with psycopg.connect(database) as other:
+        other.execute("SELECT pg_advisory_lock(%s, %s)", LOCK)
+        with pytest.raises(LockHeldError):
+            load(database, file)
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from loanmetrics.facts.sources import find
+from loanmetrics.jobs.load import load_sources
+from loanmetrics.policy import Policy
+
+def progress(what, done, total):
+    if what == sys.argv[3]:
+        os.kill(os.getpid(), 9)
+
+load_sources(sys.argv[1], find([Path(sys.argv[2])]), Policy(), report=None, progress=progress)
+"""
+
+
+@pytest.mark.parametrize(
+    "moment", ["reading loans.parquet", "sending loan_schedule.parquet", "writing repayments.parquet"]
+)
+def test_a_killed_load_leaves_whole_files_and_is_run_again(
+    database: str, empty_database: str, moment: str
+) -> None:
+    command = [sys.executable, "-c", DYING, database, str(SAMPLE), moment]
+    assert subprocess.run(command, check=False, env=os.environ).returncode == -9
+    counts = rows(database, "SELECT (SELECT count(*) FROM loans), (SELECT count(*) FROM repayments)")
+    assert counts[0][0] in (0, 6055)
+    assert counts[0][1] == 0
+    load(database, SAMPLE)
+    assert rows(database, "SELECT count(*) FROM repayments") == [(29767,)]
