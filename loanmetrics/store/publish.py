@@ -6,7 +6,7 @@ which they were first published, so that a repeated run writes nothing; the log 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 
 import polars as pl
 import psycopg
@@ -69,13 +69,15 @@ def publish(
     ``loan_state`` is given when the day is the newest; ``transitions`` replace those of the day; ``par15``
     is frozen unless that day is frozen already.
     """
+    _make_room(connection, run, loan_state, transitions)
     changed: dict[str, int] = {}
     with connection.transaction():
         connection.execute("SET LOCAL work_mem = '128MB'")
         for table, figures in ((OFFICER_METRICS.name, officers), (BRANCH_METRICS.name, branches)):
             changed[table] = _merge(connection, table, _stamped(figures, run), ("calculation_date", run.day))
         if transitions is not None:
-            changed[DPD_TRANSITIONS.name] = _transitions(connection, transitions, run.day)
+            scope = ("transition_date", run.day)
+            changed[DPD_TRANSITIONS.name] = _merge(connection, DPD_TRANSITIONS.name, transitions, scope)
         if par15 is not None:
             changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
         if loan_state is not None:
@@ -85,6 +87,19 @@ def publish(
     if loan_state is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(loan_state):
         _analyze(connection)
     return done
+
+
+def _make_room(
+    connection: psycopg.Connection,
+    run: Run,
+    loan_state: pl.DataFrame | None,
+    transitions: pl.DataFrame | None,
+) -> None:
+    """Partitions come before the transaction: making one locks readers out until it commits."""
+    if loan_state is not None:
+        ensure_partitions(connection, [LOAN_STATE.name], loan_state["disbursement_date"].unique())
+    if transitions is not None:
+        ensure_partitions(connection, [DPD_TRANSITIONS.name], [run.day])
 
 
 def _analyze(connection: psycopg.Connection) -> None:
@@ -125,7 +140,7 @@ def _stamped(figures: pl.DataFrame, run: Run) -> pl.DataFrame:
     return figures.with_columns(
         calculation_date=pl.lit(run.day),
         run_id=pl.lit(run.run_id),
-        calculated_at=pl.lit(datetime.now(UTC)),
+        calculated_at=pl.lit(run.started),
     )
 
 
@@ -172,11 +187,6 @@ def _receive(connection: psycopg.Connection, table: str, frame: pl.DataFrame) ->
     connection.execute("ANALYZE incoming")
 
 
-def _transitions(connection: psycopg.Connection, transitions: pl.DataFrame, day: date) -> int:
-    ensure_partitions(connection, [DPD_TRANSITIONS.name], [day])
-    return _merge(connection, DPD_TRANSITIONS.name, transitions, ("transition_date", day))
-
-
 def _freeze(connection: psycopg.Connection, par15: pl.DataFrame, run: Run) -> int:
     """PAR15 of the day, unless the day is frozen already: then what was published stays."""
     name = PAR15_SNAPSHOTS.name
@@ -198,8 +208,6 @@ def _loan_state(connection: psycopg.Connection, loan_state: pl.DataFrame) -> int
     same = ["loan_id", FINGERPRINT.name]
     stale = before.join(now, on=same, how="anti")
     fresh = now.join(before, on=same, how="anti").sort("disbursement_date", "loan_id")
-    if len(fresh):
-        ensure_partitions(connection, [LOAN_STATE.name], fresh["disbursement_date"].unique())
     if len(stale):
         _delete_loans(connection, stale["loan_id"])
     if len(fresh):
@@ -208,7 +216,10 @@ def _loan_state(connection: psycopg.Connection, loan_state: pl.DataFrame) -> int
 
 
 def _fingerprinted(loan_state: pl.DataFrame) -> pl.DataFrame:
-    """Hashes depend on types, so these are fixed first."""
+    """Hashes depend on types, so these are fixed first.
+
+    Another version of Polars may hash differently: then every loan is rewritten, once.
+    """
     missing = [name for name in LOAN_STATE.names if name not in loan_state.columns]
     if missing:
         raise StoreError(f"loan state lacks {', '.join(missing)}")
