@@ -234,7 +234,9 @@ def _empty_table(console: "Console") -> "Table":
     from rich.table import Table
 
     if console.is_terminal:
-        return Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1))
+        return Table(
+            box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0)
+        )
     return Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
 
 
