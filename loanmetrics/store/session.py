@@ -6,12 +6,14 @@ from loanmetrics.errors import StoreError
 
 
 def connect(url: str, application: str = "loanmetrics") -> psycopg.Connection:
-    """An autocommitting session; ``connection.transaction()`` opens transactions where they are meant."""
+    """An autocommitting session in UTC; ``connection.transaction()`` says where transactions are meant."""
     try:
-        return psycopg.connect(url, autocommit=True, application_name=application)
+        connection = psycopg.connect(url, autocommit=True, application_name=application)
     except psycopg.ProgrammingError:
         raise StoreError(
             "the database URL cannot be read", "postgresql://user:password@host/database"
         ) from None
     except psycopg.OperationalError as error:
         raise StoreError(f"cannot connect to the database: {str(error).splitlines()[0]}") from None
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection

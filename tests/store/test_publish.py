@@ -88,6 +88,15 @@ def test_what_is_published_is_read_back_as_it_was(connection: psycopg.Connection
     assert set(officers["calculation_date"]) == {DAY}
 
 
+def test_times_are_utc_whatever_the_database_says(database: str, connection: psycopg.Connection) -> None:
+    name = connection.info.dbname
+    connection.execute(f"ALTER DATABASE {name} SET TimeZone = 'Africa/Lagos'".encode())
+    with connect(database) as fresh:
+        run = start(fresh)
+        publish(fresh, run, OFFICERS, BRANCHES)
+        assert set(read_officers(fresh, DAY)["calculated_at"]) == {run.started}
+
+
 def test_money_is_stored_in_units(connection: psycopg.Connection) -> None:
     put(connection)
     rows = connection.execute("SELECT total_portfolio::text FROM officer_metrics_daily ORDER BY officer_id")
@@ -145,6 +154,15 @@ def test_a_loan_whose_disbursement_moves_to_another_month_is_there_once(
     put(connection, loan_state=states(("L1", date(2026, 2, 5), 100)))
     rows = connection.execute("SELECT disbursement_date, tableoid::regclass::text FROM loan_state").fetchall()
     assert rows == [(date(2026, 2, 5), "loan_state_2026_02")]
+
+
+def test_amounts_that_trade_places_are_a_change(connection: psycopg.Connection) -> None:
+    loans = states(("L1", date(2026, 1, 5), 100)).with_columns(
+        principal_outstanding=1, interest_outstanding=2
+    )
+    put(connection, loan_state=loans)
+    traded = loans.with_columns(principal_outstanding=2, interest_outstanding=1)
+    assert put(connection, loan_state=traded)["loan_state"] == 1
 
 
 def test_loan_state_reads_back_as_it_was(connection: psycopg.Connection) -> None:
