@@ -23,7 +23,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ENGINE_LIBRARIES = {"polars", "numpy"}
 PURE_STDLIB = {
     "abc", "bisect", "collections", "concurrent", "contextlib", "dataclasses", "datetime", "decimal", "enum",
-    "fractions", "functools", "graphlib", "importlib", "itertools", "math", "operator", "pkgutil", "re", "typing",
+    "fractions", "functools", "graphlib", "importlib", "itertools", "math", "operator", "pkgutil", "re",
+    "typing",
 }  # fmt: skip
 HEAVY = ("polars", "duckdb", "pyarrow", "numpy", "psycopg", "typer", "rich", "yoyo")
 MODULES = sorted(PACKAGE.rglob("*.py"))
