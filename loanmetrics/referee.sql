@@ -540,7 +540,7 @@ loan_rows AS (
            CASE WHEN i.loan IS NULL THEN 'schedule' ELSE 'implied' END AS schedule_source,
            s.on_book,
            CASE
-               WHEN s.on_book OR NOT s.disbursed_by_now THEN NULL
+               WHEN s.on_book THEN NULL
                WHEN s.written_off AND s.closed THEN 'written_off'
                ELSE 'paid'
            END AS closed_as,
@@ -558,7 +558,7 @@ loan_rows AS (
            DATE '1970-01-01' + s.first_due AS first_payment_due_date,
            DATE '1970-01-01' + s.first_cash_day AS first_payment_received_date,
            DATE '1970-01-01' + s.last_cash_day AS last_payment_date,
-           DATE '1970-01-01' + s.next_due AS next_payment_due,
+           CASE WHEN s.on_book THEN DATE '1970-01-01' + s.next_due END AS next_payment_due,
            s.principal_left::BIGINT AS principal_outstanding,
            s.interest_left::BIGINT AS interest_outstanding,
            s.fees_left::BIGINT AS fees_outstanding,
@@ -573,4 +573,5 @@ loan_rows AS (
     FROM state s
     LEFT JOIN implied i USING (loan)
     LEFT JOIN max_dpd m USING (loan)
+    WHERE s.disbursed_by_now
 )
