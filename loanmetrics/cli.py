@@ -228,6 +228,8 @@ def main() -> None:
         _fail(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", None, 1)
     except Exception as error:
         _fail_unexpectedly(error)
     finally:

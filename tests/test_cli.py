@@ -83,6 +83,14 @@ USAGE_ERRORS = [
 ]
 
 
+def test_a_place_that_cannot_be_written_is_one_line(run: Run) -> None:
+    assert run("load", SAMPLE, "--report", "no/where.csv") == (
+        1,
+        "",
+        "error: no/where.csv: No such file or directory\n",
+    )
+
+
 @pytest.mark.parametrize(("command", "message"), USAGE_ERRORS)
 def test_a_usage_error_exits_2_and_says_what_to_do(run: Run, command: str, message: str) -> None:
     code, out, err = run(*command.split())

@@ -119,17 +119,19 @@ class Loader:
         quarantine.hold_late(self.work, table, rule, fields)
 
     def _upsert(self, source: Source, found: Layout) -> int:
-        """Rows written; one that is already there as it should be is not touched."""
+        """Rows written. One that is there already as it should be is left out: a conflict would lock it."""
         self.progress(f"writing {source.name}", 0, 0)
         table = source.table
         others = [name for name in _given(table, found) if name not in table.key]
+        news = f"t.{table.key[0]} IS NULL OR ({_list(others, 't.')}) IS DISTINCT FROM ({_list(others, 's.')})"
         changed = f"({_list(others, 't.')}) IS DISTINCT FROM ({_list(others, 'EXCLUDED.')})"
         settings = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
-        names = _list(table.names)
+        key = _list(table.key)
         return self.database.execute(
             sql.SQL(
-                f"INSERT INTO {table.name} AS t ({names}) SELECT {names} FROM staging "
-                f"ON CONFLICT ({_list(table.key)}) "
+                f"INSERT INTO {table.name} AS t ({_list(table.names)}) SELECT {_list(table.names, 's.')} "
+                f"FROM staging s LEFT JOIN {table.name} t USING ({key}) "
+                f"WHERE {news if others else f't.{table.key[0]} IS NULL'} ON CONFLICT ({key}) "
                 f"DO {f'UPDATE SET {settings} WHERE {changed}' if others else 'NOTHING'}"
             )
         ).rowcount

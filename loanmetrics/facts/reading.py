@@ -4,15 +4,17 @@ DuckDB reads and spills to disk, so a file may be larger than memory. Times with
 """
 
 import csv
+import fcntl
 import glob
 import gzip
 import io
 import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 from loanmetrics.errors import DataError, suggest
@@ -25,6 +27,7 @@ from loanmetrics.tables import Column, Table, rules
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+FOLDER = "loanmetrics-load-"
 MEMORY_LIMIT = "1GB"
 HEADER_LIMIT = 1 << 20
 DELIMITERS = ",;\t|"
@@ -62,10 +65,11 @@ class Layout:
 
 @contextmanager
 def workshop(policy: Policy) -> Iterator[tuple["DuckDBPyConnection", Path]]:
-    """A DuckDB of its own in a temporary folder, both gone afterwards."""
+    """A DuckDB of its own in a temporary folder, both gone afterwards; killed loads are cleaned up after."""
     import duckdb
 
-    with TemporaryDirectory(prefix="loanmetrics-load-") as folder:
+    _sweep()
+    with TemporaryDirectory(prefix=FOLDER) as folder, _claimed(Path(folder)):
         connection = duckdb.connect(str(Path(folder) / "work.duckdb"))
         try:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false")
@@ -73,6 +77,25 @@ def workshop(policy: Policy) -> Iterator[tuple["DuckDBPyConnection", Path]]:
             yield connection, Path(folder)
         finally:
             connection.close()
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[bool]:
+    """Whether the folder is ours to use: its lock dies with the process that holds it."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _sweep() -> None:
+    for lock in Path(gettempdir()).glob(f"{FOLDER}*/lock"):
+        with suppress(OSError), _claimed(lock.parent) as abandoned:
+            if abandoned:
+                shutil.rmtree(lock.parent)
 
 
 def layout(connection: "DuckDBPyConnection", source: Source) -> Layout:

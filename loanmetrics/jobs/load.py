@@ -33,6 +33,8 @@ def load(
     from loanmetrics.settings import connect_url
 
     sources = find(paths)
+    if report:
+        report.write_text("")
     with connect_url(settings) as url:
         return load_sources(url, sources, policy, report=report, progress=progress)
 

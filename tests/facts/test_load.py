@@ -2,6 +2,7 @@ import gzip
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -509,6 +510,12 @@ def test_every_table_loads_from_csv_and_gzip(database: str, tmp_path: Path) -> N
     assert rows(database, "SELECT principal FROM gl_balances") == [(Decimal("-5.25"),)]
 
 
+def test_a_file_of_nothing_but_keys_loads(database: str, tmp_path: Path) -> None:
+    file = csv(tmp_path, "holidays.csv", "holiday_date", "2024-01-01")
+    assert load(database, file).tables["holidays"].written == 1
+    assert load(database, file).tables["holidays"].unchanged == 1
+
+
 def test_only_one_load_at_a_time(database: str, tmp_path: Path) -> None:
     file = csv(tmp_path, "loans.csv", LOANS, L1)
     with psycopg.connect(database) as other:
@@ -535,11 +542,19 @@ load_sources(sys.argv[1], find([Path(sys.argv[2])]), Policy(), report=None, prog
 @pytest.mark.parametrize(
     "moment", ["reading loans.parquet", "sending loan_schedule.parquet", "writing repayments.parquet"]
 )
-def test_a_killed_load_leaves_whole_files_and_is_run_again(database: str, moment: str) -> None:
+def test_a_killed_load_leaves_whole_files_and_is_run_again(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     command = [sys.executable, "-c", DYING, database, str(SAMPLE), moment]
-    assert subprocess.run(command, check=False, env=os.environ).returncode == -9
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    assert subprocess.run(command, check=False, env=environment).returncode == -9
     counts = rows(database, "SELECT (SELECT count(*) FROM loans), (SELECT count(*) FROM repayments)")
     assert counts[0][0] in (0, 6055)
     assert counts[0][1] == 0
+    assert list(temporary.iterdir()) != []
     load(database, SAMPLE)
     assert rows(database, "SELECT count(*) FROM repayments") == [(29767,)]
+    assert list(temporary.iterdir()) == []
