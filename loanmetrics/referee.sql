@@ -102,9 +102,10 @@ book AS (
 ),
 
 -- ------------------------------------------------------------------------------------------------ receipts
-receipts AS (  -- a row counts on the days t with day <= t < gone
-    SELECT r.loan, r.repayment_id, r.day, r.reversed, b.closing, b.first_limit,
+receipts AS NOT MATERIALIZED (  -- a row counts on the days t with day <= t < gone
+    SELECT r.loan, b.cell, r.day, r.reversed, r.reversal, r.backdated, b.closing, b.first_limit,
            CASE WHEN NOT r.reversed THEN 2147483647 ELSE coalesce(r.reversal, -2147483647) END AS gone,
+           r.day <= $as_of AND gone > $as_of AS counts,
            r.principal, r.interest, r.fees,
            CASE WHEN r.principal + r.interest + r.fees + r.penalty = 0 THEN r.amount ELSE 0 END AS unsplit,
            CASE WHEN r.waiver_type = 0 THEN r.waiver ELSE 0 END AS waived_interest,
@@ -117,15 +118,15 @@ receipts AS (  -- a row counts on the days t with day <= t < gone
     FROM repayments r
     JOIN book b USING (loan)
 ),
-counting AS (
-    FROM receipts WHERE day <= $as_of AND gone > $as_of
-),
 
 -- unsplit amounts, one after the other: each fills fee, interest, principal of the first installments
 unsplit AS (
-    SELECT loan, day, unsplit AS amount, row_number() OVER (PARTITION BY loan ORDER BY day, repayment_id) AS nth
-    FROM counting
-    WHERE unsplit > 0
+    SELECT loan, day, amount, row_number() OVER (PARTITION BY loan ORDER BY day, repayment_id) AS nth
+    FROM repayments
+    WHERE principal + interest + fees + penalty = 0
+      AND amount > 0
+      AND day <= $as_of
+      AND NOT (reversed AND (reversal IS NULL OR reversal <= $as_of))
 ),
 split_so_far AS (
     SELECT u.loan, u.nth, u.day, u.amount,
@@ -133,16 +134,24 @@ split_so_far AS (
            sum(c.interest + c.waived_interest)::BIGINT AS interest,
            sum(c.credited_fees + c.waived - c.waived_principal - c.waived_interest)::BIGINT AS fee
     FROM unsplit u
-    JOIN counting c ON c.loan = u.loan AND c.day <= u.day
+    JOIN receipts c ON c.loan = u.loan AND c.day <= u.day AND c.counts
     GROUP BY u.loan, u.nth, u.day, u.amount
 ),
 steps AS (  -- installments of those loans, by part: due before this one, due up to this one
     SELECT loan,
-           sum(principal) OVER upto - principal AS principal_0, sum(principal) OVER upto AS principal_1,
+           sum(principal) OVER upto - principal AS principal_0,
            sum(interest) OVER upto - interest AS interest_0, sum(interest) OVER upto AS interest_1,
            sum(fee) OVER upto - fee AS fee_0, sum(fee) OVER upto AS fee_1
     FROM dues SEMI JOIN unsplit USING (loan)
     WINDOW upto AS (PARTITION BY loan ORDER BY due, number)
+),
+rungs AS MATERIALIZED (  -- each unsplit amount against each installment, less what was split or waived so far
+    SELECT s.loan, s.nth, s.day, s.amount,
+           principal_0 - s.principal AS principal_0,
+           interest_0 - s.interest AS interest_0, interest_1 - s.interest AS interest_1,
+           fee_0 - s.fee AS fee_0, fee_1 - s.fee AS fee_1
+    FROM split_so_far s
+    LEFT JOIN steps USING (loan)
 ),
 placed AS (  -- principal, interest, fee: placed so far; got_*: placed by this amount
     SELECT loan, 0::BIGINT AS nth, 0 AS day, 0::BIGINT AS got_interest, 0::BIGINT AS got_fee, 0::BIGINT AS got_principal,
@@ -157,84 +166,44 @@ placed AS (  -- principal, interest, fee: placed so far; got_*: placed by this a
                sum(greatest(0, least(left_interest, amount - filled - left_fee)))::BIGINT AS got_interest,
                sum(greatest(0, least(left_fee, amount - filled)))::BIGINT AS got_fee
         FROM (
-            SELECT p.loan, s.nth, s.day, s.amount, p.interest, p.fee, p.principal,
-                   greatest(0, t.interest_1 - s.interest - p.interest)
-                       - greatest(0, t.interest_0 - s.interest - p.interest) AS left_interest,
-                   greatest(0, t.fee_1 - s.fee - p.fee) - greatest(0, t.fee_0 - s.fee - p.fee) AS left_fee,
-                   greatest(0, t.principal_0 - s.principal - p.principal)
-                       + greatest(0, t.interest_0 - s.interest - p.interest)
-                       + greatest(0, t.fee_0 - s.fee - p.fee) AS filled
+            SELECT p.loan, r.nth, r.day, r.amount, p.interest, p.fee, p.principal,
+                   greatest(0, r.interest_1 - p.interest) - greatest(0, r.interest_0 - p.interest) AS left_interest,
+                   greatest(0, r.fee_1 - p.fee) - greatest(0, r.fee_0 - p.fee) AS left_fee,
+                   greatest(0, r.principal_0 - p.principal)
+                       + greatest(0, r.interest_0 - p.interest)
+                       + greatest(0, r.fee_0 - p.fee) AS filled
             FROM placed p
-            JOIN split_so_far s ON s.loan = p.loan AND s.nth = p.nth + 1
-            LEFT JOIN steps t ON t.loan = p.loan
+            JOIN rungs r ON r.loan = p.loan AND r.nth = p.nth + 1
         )
         GROUP BY loan, nth, day, amount, interest, fee, principal
     )
 ),
 placed_sums AS (
-    SELECT loan,
-           sum(got_principal)::BIGINT AS principal,
-           sum(got_interest)::BIGINT AS interest,
-           sum(got_fee)::BIGINT AS fees,
-           coalesce(sum(got_interest) FILTER (WHERE day >= month_start), 0)::BIGINT AS month_interest,
-           coalesce(sum(got_fee) FILTER (WHERE day >= month_start), 0)::BIGINT AS month_fees,
-           coalesce(sum(got_interest + got_fee) FILTER (WHERE day > $as_of - $flow_days), 0)::BIGINT AS flow_yield
-    FROM placed, days
-    WHERE nth > 0
+    SELECT loan, sum(got_principal)::BIGINT AS principal, sum(got_interest)::BIGINT AS interest, sum(got_fee)::BIGINT AS fees
+    FROM placed
     GROUP BY loan
 ),
 
 -- ------------------------------------------------------------------------------------------- sums per loan
 paid AS (
     SELECT loan,
-           coalesce(sum(credit) FILTER (WHERE day <= now AND gone > now), 0)::BIGINT AS credit_now,
+           coalesce(sum(credit) FILTER (WHERE counts), 0)::BIGINT AS credit_now,
            coalesce(sum(credit) FILTER (WHERE day <= back AND gone > back), 0)::BIGINT AS credit_back,
            coalesce(sum(credit) FILTER (WHERE day <= mid AND gone > mid), 0)::BIGINT AS credit_mid,
-           min(gone) FILTER (WHERE reversed AND day <= closing) AS reopened_from
+           min(gone) FILTER (WHERE reversed AND day <= closing) AS reopened_from,
+           coalesce(sum(principal) FILTER (WHERE counts), 0)::BIGINT AS principal,
+           coalesce(sum(interest) FILTER (WHERE counts), 0)::BIGINT AS interest,
+           coalesce(sum(fees) FILTER (WHERE counts), 0)::BIGINT AS fees,
+           coalesce(sum(waived_principal) FILTER (WHERE counts), 0)::BIGINT AS waived_principal,
+           coalesce(sum(waived_interest) FILTER (WHERE counts), 0)::BIGINT AS waived_interest,
+           coalesce(sum(waived_fees) FILTER (WHERE counts), 0)::BIGINT AS waived_fees,
+           coalesce(sum(cash) FILTER (WHERE counts AND day <= first_limit), 0)::BIGINT AS first_cash,
+           coalesce(sum(credit) FILTER (WHERE counts AND day <= first_limit), 0)::BIGINT AS first_credit,
+           coalesce(sum(waived) FILTER (WHERE counts AND day <= first_limit), 0)::BIGINT AS first_waived,
+           min(day) FILTER (WHERE counts AND cash > 0) AS first_cash_day,
+           max(day) FILTER (WHERE counts AND cash > 0) AS last_cash_day
     FROM receipts, days
     GROUP BY loan
-),
-paid_now AS (
-    SELECT loan,
-           sum(principal)::BIGINT AS principal,
-           sum(interest)::BIGINT AS interest,
-           sum(fees)::BIGINT AS fees,
-           sum(waived_principal)::BIGINT AS waived_principal,
-           sum(waived_interest)::BIGINT AS waived_interest,
-           sum(waived_fees)::BIGINT AS waived_fees,
-           coalesce(sum(cash) FILTER (WHERE day <= first_limit), 0)::BIGINT AS first_cash,
-           coalesce(sum(credit) FILTER (WHERE day <= first_limit), 0)::BIGINT AS first_credit,
-           coalesce(sum(waived) FILTER (WHERE day <= first_limit), 0)::BIGINT AS first_waived,
-           coalesce(sum(interest) FILTER (WHERE day >= month_start), 0)::BIGINT AS month_interest,
-           coalesce(sum(fees) FILTER (WHERE day >= month_start), 0)::BIGINT AS month_fees,
-           coalesce(sum(interest + fees) FILTER (WHERE day > now - $flow_days), 0)::BIGINT AS flow_yield,
-           coalesce(sum(waived_interest + waived_fees + waived_principal)
-                    FILTER (WHERE day > now - $waiver_days), 0)::BIGINT AS waivers_amount,
-           min(day) FILTER (WHERE cash > 0) AS first_cash_day,
-           max(day) FILTER (WHERE cash > 0) AS last_cash_day
-    FROM counting, days
-    GROUP BY loan
-),
-entries AS (
-    SELECT loan,
-           count(*) FILTER (WHERE day > $as_of - $flow_days AND day <= $as_of) AS total_entries,
-           count(*) FILTER (WHERE backdated AND day > $as_of - $flow_days AND day <= $as_of) AS backdated_count,
-           count(*) FILTER (
-               WHERE reversed AND coalesce(reversal, day) > $as_of - $flow_days AND coalesce(reversal, day) <= $as_of
-           ) AS reversals_count
-    FROM repayments
-    GROUP BY loan
-),
-late_cash AS (
-    SELECT r.loan, count(*) AS float_gap_count
-    FROM repayments r
-    JOIN methods m USING (method)
-    WHERE list_contains($cash_methods::VARCHAR[], m.name)
-      AND r.day > $as_of - $float_gap_window_days
-      AND r.day <= $as_of
-      AND NOT (r.reversed AND (r.reversal IS NULL OR r.reversal <= $as_of))
-      AND (r.created AT TIME ZONE $time_zone)::DATE - DATE '1970-01-01' - r.day > $float_gap_days
-    GROUP BY r.loan
 ),
 credits AS (
     SELECT b.loan, coalesce(p.credit_now, 0) AS credit_now, coalesce(p.credit_back, 0) AS credit_back,
@@ -268,10 +237,10 @@ positions AS (
     FROM credits LEFT JOIN unsettled USING (loan), days
     WHERE mid NOT IN (SELECT snapshot_day FROM par15)
 ),
-probes AS (  -- for max DPD, which only falls on the day of an event: the day before each event is enough
+probes AS (  -- for max DPD, which only falls when money comes in or a loan closes: the day before is enough
     SELECT DISTINCT loan, day
     FROM (
-        SELECT loan, unnest([day - 1, gone - 1]) AS day FROM receipts
+        SELECT loan, day - 1 AS day FROM receipts
         UNION ALL
         SELECT loan, unnest([closing - 1, $as_of]) FROM book
     )
@@ -327,16 +296,12 @@ parts AS (  -- before surpluses: what is left of each part, negative where it wa
            b.principal_due - paid_principal - coalesce(n.waived_principal, 0) AS raw_principal,
            b.interest_due - paid_interest - coalesce(n.waived_interest, 0) AS raw_interest,
            CASE WHEN b.has_fee THEN b.fee_due - paid_fees - coalesce(n.waived_fees, 0) ELSE 0 END AS raw_fees,
-           coalesce(n.month_interest, 0) + coalesce(u.month_interest, 0) AS month_interest,
-           coalesce(n.month_fees, 0) + coalesce(u.month_fees, 0) AS month_fees,
-           coalesce(n.flow_yield, 0) + coalesce(u.flow_yield, 0) AS flow_yield,
-           coalesce(n.waivers_amount, 0) AS waivers_amount,
            coalesce(n.first_cash, 0) AS first_cash,
            coalesce(n.first_credit, 0) AS first_credit,
            coalesce(n.first_waived, 0) AS first_waived,
            n.first_cash_day, n.last_cash_day
     FROM book b
-    LEFT JOIN paid_now n USING (loan)
+    LEFT JOIN paid n USING (loan)
     LEFT JOIN placed_sums u USING (loan)
 ),
 balances AS (  -- the pooled surplus pays fees, then interest, then principal
@@ -379,10 +344,10 @@ roll AS (
 ),
 punctual AS (
     SELECT d.loan, d.number, d.due,
-           d.cum_due - coalesce(sum(c.credit) FILTER (WHERE c.day <= d.due), 0) <= $tolerance AS on_time
+           d.cum_due - coalesce(sum(r.credit) FILTER (WHERE r.counts AND r.day <= d.due), 0) <= $tolerance AS on_time
     FROM dues d
     JOIN state s USING (loan)
-    LEFT JOIN counting c USING (loan)
+    LEFT JOIN receipts r USING (loan)
     WHERE s.disbursed_by_now AND d.due > $as_of - $flow_days AND d.due <= $as_of
       AND (s.closing IS NULL OR d.due <= s.closing OR s.reopened)
     GROUP BY d.loan, d.number, d.due, d.cum_due
@@ -431,20 +396,47 @@ state_sums AS (
            sum(r.prev_balance) FILTER (WHERE dpd BETWEEN 7 AND 30) AS moved_to_7to30,
            sum(frr_due) AS fees_due,
            sum(least(paid_fees, frr_due)) AS fees_collected,
-           sum(month_interest) AS interest_collected,
-           sum(month_fees) AS total_fees_collected,
-           sum(flow_yield) AS yield_30d,
-           sum(waivers_amount) AS waivers_amount,
-           count(*) FILTER (WHERE on_book OR in_cohort) AS live_loans,
-           sum(e.total_entries) AS total_entries,
-           sum(e.backdated_count) AS backdated_count,
-           sum(e.reversals_count) AS reversals_count,
-           sum(g.float_gap_count) AS float_gap_count
+           count(*) FILTER (WHERE on_book OR in_cohort) AS live_loans
     FROM state
     JOIN loans l USING (loan, cell)
     LEFT JOIN roll r USING (loan)
-    LEFT JOIN entries e USING (loan)
-    LEFT JOIN late_cash g USING (loan)
+    GROUP BY cell
+),
+flow_sums AS (  -- rows alone: the loan need be neither disbursed nor on the book
+    SELECT cell,
+           sum(interest) FILTER (WHERE counts AND day >= month_start) AS split_interest,
+           sum(fees) FILTER (WHERE counts AND day >= month_start) AS split_fees,
+           sum(interest + fees) FILTER (WHERE counts AND day > now - $flow_days) AS split_yield,
+           sum(waived_interest + waived_fees + waived_principal)
+               FILTER (WHERE counts AND day > now - $waiver_days) AS waivers_amount,
+           count(*) FILTER (WHERE day > now - $flow_days AND day <= now) AS total_entries,
+           count(*) FILTER (WHERE backdated AND day > now - $flow_days AND day <= now) AS backdated_count,
+           count(*) FILTER (
+               WHERE reversed AND coalesce(reversal, day) > now - $flow_days AND coalesce(reversal, day) <= now
+           ) AS reversals_count
+    FROM receipts, days
+    GROUP BY cell
+),
+placed_flows AS (
+    SELECT cell,
+           sum(got_interest) FILTER (WHERE day >= month_start) AS placed_interest,
+           sum(got_fee) FILTER (WHERE day >= month_start) AS placed_fees,
+           sum(got_interest + got_fee) FILTER (WHERE day > now - $flow_days) AS placed_yield
+    FROM placed
+    JOIN book USING (loan), days
+    WHERE nth > 0
+    GROUP BY cell
+),
+late_cash AS (
+    SELECT cell, count(*) AS float_gap_count
+    FROM repayments r
+    JOIN methods m USING (method)
+    JOIN loans USING (loan)
+    WHERE list_contains($cash_methods::VARCHAR[], m.name)
+      AND r.day > $as_of - $float_gap_window_days
+      AND r.day <= $as_of
+      AND NOT (r.reversed AND (r.reversal IS NULL OR r.reversal <= $as_of))
+      AND (r.created AT TIME ZONE $time_zone)::DATE - DATE '1970-01-01' - r.day > $float_gap_days
     GROUP BY cell
 ),
 punctual_sums AS (
@@ -481,6 +473,9 @@ loan_cells AS (
     FROM cells
     JOIN state_sums USING (cell)
     LEFT JOIN punctual_sums USING (cell)
+    LEFT JOIN flow_sums USING (cell)
+    LEFT JOIN placed_flows USING (cell)
+    LEFT JOIN late_cash USING (cell)
     LEFT JOIN channel_sums USING (cell)
 ),
 cell_measures AS (
@@ -508,9 +503,9 @@ cell_measures AS (
            coalesce(moved_to_7to30, 0)::BIGINT AS moved_to_7to30,
            coalesce(fees_due, 0)::BIGINT AS fees_due,
            coalesce(fees_collected, 0)::BIGINT AS fees_collected,
-           coalesce(interest_collected, 0)::BIGINT AS interest_collected,
-           coalesce(total_fees_collected, 0)::BIGINT AS total_fees_collected,
-           coalesce(yield_30d, 0)::BIGINT AS yield_30d,
+           (coalesce(split_interest, 0) + coalesce(placed_interest, 0))::BIGINT AS interest_collected,
+           (coalesce(split_fees, 0) + coalesce(placed_fees, 0))::BIGINT AS total_fees_collected,
+           (coalesce(split_yield, 0) + coalesce(placed_yield, 0))::BIGINT AS yield_30d,
            coalesce(par15_mid_month, 0)::BIGINT AS par15_mid_month,
            coalesce(due_installments, 0)::BIGINT AS due_installments,
            coalesce(on_time_installments, 0)::BIGINT AS on_time_installments,
