@@ -1,4 +1,9 @@
-"""DuckDB as a peer: the referee's SQL on the prepared Parquet files, or on tables already in memory."""
+"""DuckDB as a peer: the referee's SQL on the prepared Parquet files, or on tables already in memory.
+
+Tried and slower: running sums in file order instead of a window per loan (7.0 s of processor time instead of
+5.0 s for 400,000 loans), rows of receipts materialized once (8 s of wall time instead of 2.3 s, together with
+joining the unsplit amounts anew in each step of the recursion).
+"""
 
 from collections.abc import Callable
 from datetime import date

@@ -72,14 +72,14 @@ def drop(dsn: str) -> None:
 
 
 def one_day(dsn: str, as_of: date, policy: Policy, jit: bool) -> Callable[[], pl.DataFrame]:
-    """Every run is one transaction in a warm session."""
+    """Every run is one transaction in a warm session, rolled back."""
     if policy.calendar != "calendar" or policy.first_payment_share:
         raise ValueError("the PostgreSQL peer knows calendar days and the default first-payment rule only")
     connection = _session(dsn, jit="on" if jit else "off")
     given = _parameters(connection, as_of, policy)
 
     def run() -> pl.DataFrame:
-        with connection.transaction(), psycopg.ClientCursor(connection) as cursor:
+        with connection.transaction(force_rollback=True), psycopg.ClientCursor(connection) as cursor:
             cursor.execute(SQL.read_text().encode(), given)
             while cursor.nextset():
                 pass
