@@ -242,7 +242,11 @@ BROKEN_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), BROKEN_FILES)
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    BROKEN_FILES,
+    ids=[f"{place} {name} {message}" for place, (name, _, message) in enumerate(BROKEN_FILES)],
+)
 def test_a_broken_file_is_refused_in_one_line(
     tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
