@@ -52,8 +52,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _whole(self.first_payment_share * SHARE_SCALE, "first_payment_share", "at most six decimals")
         for name in ("first_payment_share", "max_quarantine_share"):
             _check(0 <= getattr(self, name) <= 1, name, "a share between 0 and 1")
-        for name in ("cohort_days", "frr_days", "flow_days", "roll_days", "due_days", "waiver_days",
-                     "float_gap_window_days"):
+        for name in (
+            "cohort_days",
+            "frr_days",
+            "flow_days",
+            "roll_days",
+            "due_days",
+            "waiver_days",
+            "float_gap_window_days",
+        ):
             _check(1 <= getattr(self, name) <= 36_500, name, "1 to 36500 days")
         for name in ("first_payment_grace_days", "float_gap_days", "min_rank_loans"):
             _check(0 <= getattr(self, name) <= 36_500, name, "0 to 36500")
@@ -62,7 +69,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError):
-            raise UsageError(f"policy: time_zone {self.time_zone!r} is not known", "e.g. Africa/Lagos") from None
+            raise UsageError(
+                f"policy: time_zone {self.time_zone!r} is not known", "e.g. Africa/Lagos"
+            ) from None
 
     @classmethod
     def from_toml(cls, text: str) -> "Policy":

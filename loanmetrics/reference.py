@@ -9,8 +9,9 @@ INTRO = """# Measures and metrics
 
 *Generated from the catalogue (`python -m loanmetrics.reference`); do not edit.*
 
-A **measure** is a count or a sum over loans: it adds over any split of the book. A **metric** is a formula over measures and metrics,
-evaluated after summing: a branch is a ratio of sums, never a mean of ratios. No data is null with a reason, not zero.
+A **measure** is a count or a sum over loans: it adds over any split of the book. A **metric** is a formula over
+measures and metrics, evaluated after summing: a branch is a ratio of sums, never a mean of ratios. No data is null
+with a reason, not zero.
 Money is kept in integer minor units; a score is rounded to 9 decimals, then half away from zero to an integer.
 What the definitions leave open is settled in [conventions.md](conventions.md)."""
 KINDS = {
@@ -34,7 +35,12 @@ def markdown(catalogue: Catalogue) -> str:
 
 
 def _metric(metric: Metric) -> str:
-    lines = [f"### {metric.name}", "", f"**{metric.title}** ({metric.unit}, revision {metric.revision}). {metric.about}", ""]
+    lines = [
+        f"### {metric.name}",
+        "",
+        f"**{metric.title}** ({metric.unit}, revision {metric.revision}). {metric.about}",
+        "",
+    ]
     lines += ["```sql", metric.formula, "```", "", f"Null: `{metric.reason}`."]
     if metric.bands:
         lines += ["", f"Bands (`{metric.band_column}`): {metric.bands}; `n/a` without evidence."]

@@ -145,7 +145,9 @@ LOANS = Table(
     about="One row per loan.",
 )
 
-PARTS_GIVEN = "COALESCE(principal_paid, 0) + COALESCE(interest_paid, 0) + COALESCE(fees_paid, 0) + COALESCE(penalty_paid, 0)"
+PARTS_GIVEN = " + ".join(
+    f"COALESCE({part}, 0)" for part in ("principal_paid", "interest_paid", "fees_paid", "penalty_paid")
+)
 
 REPAYMENTS = Table(
     "repayments",

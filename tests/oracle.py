@@ -638,10 +638,12 @@ def bucket(dpd: int) -> str:
     return "90+"
 
 
-def closed_as(loan: Loan, on_book: bool) -> str | None:
+def closed_as(loan: Loan, on_book: bool, day: date, policy: Policy) -> str | None:
     if on_book:
         return None
-    return "written_off" if loan.status == tables.WRITTEN_OFF else "paid"
+    closing = closing_date(loan, policy)
+    written_off = loan.status == tables.WRITTEN_OFF and closing is not None and closing <= day
+    return "written_off" if written_off else "paid"
 
 
 def loan_row(loan: Loan, day: date, days: Days, every_day: bool) -> dict[str, Any]:
@@ -655,7 +657,7 @@ def loan_row(loan: Loan, day: date, days: Days, every_day: bool) -> dict[str, An
         "disbursement_date": loan.disbursed,
         "schedule_source": loan.source,
         "on_book": now.on_book,
-        "closed_as": closed_as(loan, now.on_book),
+        "closed_as": closed_as(loan, now.on_book, day, days.policy),
         "current_dpd": now.dpd,
         "dpd_bucket": bucket(now.dpd),
         "max_dpd_ever": max_dpd_ever(loan, day, days, every_day),

@@ -34,7 +34,9 @@ def frames(rows: Rows) -> dict[str, pl.DataFrame]:
     made = {}
     for name in FACT_COLUMNS:
         columns = {column.name: POLARS_TYPES[column.kind] for column in facts_only(TABLES[name]).columns}
-        made[name] = pl.DataFrame([{key: row.get(key) for key in columns} for row in rows.get(name, ())], schema=columns)
+        made[name] = pl.DataFrame(
+            [{key: row.get(key) for key in columns} for row in rows.get(name, ())], schema=columns
+        )
     return made
 
 
@@ -48,7 +50,9 @@ def prepared(tables: Mapping[str, pl.DataFrame], policy: Policy) -> tuple[Facts,
     return facts, intake
 
 
-def book_of(rows: Rows, as_of: date, policy: Policy, frozen: Sequence[Mapping[str, Any]] = ()) -> tuple[Book, prepare.Intake]:
+def book_of(
+    rows: Rows, as_of: date, policy: Policy, frozen: Sequence[Mapping[str, Any]] = ()
+) -> tuple[Book, prepare.Intake]:
     """A book from plain rows, with frozen PAR15 rows of ``par15_snapshots``."""
     facts, intake = prepared(frames(rows), policy)
     return Book(replace(facts, par15=_frozen(frozen)) if frozen else facts, as_of, policy), intake
@@ -76,20 +80,22 @@ def sample_facts() -> Facts:
 
 def resharded(facts: Facts, size: int) -> Facts:
     """The same facts in shards of ``size`` loans."""
-    whole = [pl.concat([getattr(shard, name).collect() for shard in facts.shards]) for name in ("loans", "schedule", "repayments")]
-    last = int(whole[0]["loan"].max() or 0)  # type: ignore[arg-type]
-    cuts = range(0, last + 1, size)
-    shards = tuple(Shard(*(_cut(frame, start, size) for frame in whole), ordered=True) for start in cuts)
-    return replace(facts, shards=shards)
-
-
-def _cut(frame: pl.DataFrame, start: int, size: int) -> pl.LazyFrame:
-    return frame.lazy().filter(pl.col("loan").is_between(start, start + size - 1))
+    loans = pl.concat([shard.loans for shard in facts.shards])
+    schedule = pl.concat([shard.schedule for shard in facts.shards])
+    repayments = pl.concat([shard.repayments for shard in facts.shards])
+    count = loans.select(pl.len()).collect().item()
+    cuts = [pl.col("loan").is_between(start, start + size - 1) for start in range(0, count, size)]
+    shards = [Shard(loans.filter(cut), schedule.filter(cut), repayments.filter(cut)) for cut in cuts]
+    return replace(facts, shards=tuple(shards))
 
 
 def shuffled(facts: Facts, seed: int) -> Facts:
     """The same facts, every shard's rows in another order."""
-    return replace(facts, shards=tuple(Shard(*(_stir(getattr(shard, name), seed) for name in ("loans", "schedule", "repayments"))) for shard in facts.shards))
+    stirred = [
+        Shard(_stir(shard.loans, seed), _stir(shard.schedule, seed), _stir(shard.repayments, seed))
+        for shard in facts.shards
+    ]
+    return replace(facts, shards=tuple(stirred))
 
 
 def _stir(frame: pl.LazyFrame, seed: int) -> pl.LazyFrame:

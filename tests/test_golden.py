@@ -24,7 +24,9 @@ def _text(table: pl.DataFrame) -> str:
 def _tables(day: date) -> dict[str, pl.DataFrame]:
     book, catalogue = Book(support.sample_facts(), day), load()
     cells = run.cells(book, catalogue)
-    worst = states(book).sort("loan_risk_score", "total_outstanding", "loan_id", descending=[True, True, False], nulls_last=True)
+    worst = states(book).sort(
+        "loan_risk_score", "total_outstanding", "loan_id", descending=[True, True, False], nulls_last=True
+    )
     return {
         "officers": results.officers(cells, book, catalogue),
         "branches": results.branches(cells, book, catalogue),

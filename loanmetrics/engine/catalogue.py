@@ -12,7 +12,10 @@ from loanmetrics.engine.metric import Measure, Metric, Unit
 from loanmetrics.errors import UsageError, suggest, unknown
 from loanmetrics.policy import Policy
 
-RANK_ABOUT = "Place among all officers of the day: 0.6 of the risk score's rank and 0.4 of the arrears yield ratio's, best first."
+RANK_ABOUT = (
+    "Place among all officers of the day: 0.6 of the risk score's rank and 0.4 of the arrears yield ratio's, "
+    "best first."
+)
 SQL_KINDS: dict[Unit, str] = {
     "money": "money",
     "count": "bigint",

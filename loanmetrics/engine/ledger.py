@@ -151,7 +151,7 @@ class Ledger:
 
     @cached_property
     def credit(self) -> Ints:
-        """What each row takes off the debt: cash and waivers, without penalty, without fees the contract never asked."""
+        """What each row takes off the debt: cash and waivers, without penalty, nor fees the contract never asked."""
         rows = self.repayments
         settles_fee = self.dues.carries_fee[rows.loan]
         waived = np.where((rows.waiver_type == FEE) & ~settles_fee, 0, rows.waiver)

@@ -24,7 +24,7 @@ def _columns(state: State) -> dict[str, Ints | np.ndarray]:
     missed, decided = state.first_payment
     return {
         "local": np.arange(len(state.ledger.loans)),
-        "implied": dues.spans.sum(dues.implied.astype(np.int64)) > 0,
+        "implied": dues.spans.empty | (dues.spans.sum(dues.implied.astype(np.int64)) > 0),
         "on_book": state.now.on_book,
         "written_off": state.ledger.loans.written_off & (state.ledger.closing <= state.book.day),
         "current_dpd": state.now.dpd,
@@ -86,10 +86,10 @@ def _payment_day(state: State, pick: Pick) -> Ints:
 
 
 def _next_due(state: State) -> Ints:
-    """The next due date after the as-of day with something left to pay, for loans on the book."""
+    """The due date of the next unsettled installment due after the as-of day, for loans on the book."""
     dues = state.ledger.dues
-    base = dues.total[dues.spans.start]
-    paid_ahead = np.searchsorted(dues.total[1:], base + state.now.credited, side="right")
+    settled_up_to = dues.total[dues.spans.start] + state.now.credited + state.book.policy.tolerance_minor
+    paid_ahead = np.searchsorted(dues.total[1:], settled_up_to, side="right")
     following = np.maximum(dues.due_before(state.book.day + 1), paid_ahead)
     exists = state.now.on_book & (following < dues.spans.stop)
     return np.append(dues.due, NEVER)[np.where(exists, following, len(dues.due))]

@@ -18,7 +18,8 @@ def contributions(book: Book, name: str, catalogue: Catalogue) -> pl.DataFrame:
     """Every loan that adds to a metric or measure, with what it adds to each measure beneath it.
 
     The columns of any group's loans sum exactly to that group's measures. Distinct counts are flags: 1 on each loan
-    whose (officer, region, branch) cell makes its officer count. Where PAR15 was frozen, its rows stand without a loan_id.
+    whose (officer, region, branch) cell makes its officer count. Where PAR15 was frozen, its rows stand without a
+    loan_id.
     """
     names = catalogue.measures_of(name)
     rows = frame(book, catalogue).select("loan_id", *PLACE, *names)

@@ -1,4 +1,4 @@
-"""PostgreSQL -> typed raw relations: parallel readers of one exported snapshot, lean columns, partition by partition."""
+"""PostgreSQL -> typed raw relations: parallel readers of one exported snapshot, lean columns, leaf by leaf."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BLOCK_ORDER = ("repayments", "loan_schedule", "loans", "officers", "holidays")
-CSV_DIALECT = "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false"
+CSV_DIALECT = (
+    "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
+    "nullstr = '', allow_quoted_nulls = false"
+)
 LEAVES = """
     SELECT relid::regclass::text FROM pg_partition_tree(%s::regclass) WHERE isleaf
     ORDER BY pg_relation_size(relid) DESC, 1
@@ -109,8 +112,8 @@ def _totals(leader: psycopg.Connection) -> Source:
 
 def _frozen_par15(leader: psycopg.Connection) -> list[tuple[object, ...]]:
     return leader.execute(
-        "SELECT snapshot_date - DATE '1970-01-01', officer_id, region, branch, (par15_exposure * 100)::bigint, par15_count "
-        "FROM par15_snapshots"
+        "SELECT snapshot_date - DATE '1970-01-01', officer_id, region, branch, "
+        "(par15_exposure * 100)::bigint, par15_count FROM par15_snapshots"
     ).fetchall()
 
 

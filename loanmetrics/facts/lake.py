@@ -47,7 +47,8 @@ def write(
     connection.execute(f"CREATE TABLE IF NOT EXISTS facts_par15 ({PAR15_SCHEMA})")
     for name, sorted_by in (*DIMENSIONS.items(), ("par15", "ALL")):
         connection.execute(
-            f"COPY (SELECT * FROM facts_{name} ORDER BY {sorted_by}) TO '{_quoted(folder / f'{name}.parquet')}' ({PARQUET})"
+            f"COPY (SELECT * FROM facts_{name} ORDER BY {sorted_by}) "
+            f"TO '{_quoted(folder / f'{name}.parquet')}' ({PARQUET})"
         )
     _write_manifest(folder, shards, intake)
 
@@ -63,7 +64,8 @@ def _write_shards(
         return
     split = folder / f".split-{name}"
     connection.execute(
-        f"COPY (SELECT *, loan // {size} AS shard FROM facts_{name}) TO '{_quoted(split)}' (FORMAT parquet, PARTITION_BY (shard), OVERWRITE)"
+        f"COPY (SELECT *, loan // {size} AS shard FROM facts_{name}) TO '{_quoted(split)}' "
+        "(FORMAT parquet, PARTITION_BY (shard), OVERWRITE)"
     )
     for number in range(shards):
         part = split / f"shard={number}"

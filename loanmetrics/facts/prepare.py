@@ -76,7 +76,8 @@ def _sift(connection: "DuckDBPyConnection", table: Table, policy: Policy) -> Non
     broken = _first_broken_rule(table, policy)
     key = " || '/' || ".join(f"COALESCE({column}::VARCHAR, '')" for column in table.identity)
     connection.execute(
-        f"INSERT INTO held SELECT '{name}', rule, {key} FROM (SELECT *, {broken} AS rule FROM raw.{name}) WHERE rule IS NOT NULL"
+        f"INSERT INTO held SELECT '{name}', rule, {key} "
+        f"FROM (SELECT *, {broken} AS rule FROM raw.{name}) WHERE rule IS NOT NULL"
     )
     connection.execute(f"CREATE VIEW sound_{name} AS SELECT * FROM raw.{name} WHERE ({broken}) IS NULL")
     identity = ", ".join(table.identity)
@@ -89,7 +90,8 @@ def _sift(connection: "DuckDBPyConnection", table: Table, policy: Policy) -> Non
     order = [*([table.partition_by] if table.partition_by else []), *table.names]
     first = ", ".join(f"{column} NULLS FIRST" for column in order)
     connection.execute(
-        f"CREATE TABLE shared_{name} AS SELECT *, row_number() OVER (PARTITION BY {identity} ORDER BY {first}) AS place "
+        f"CREATE TABLE shared_{name} AS "
+        f"SELECT *, row_number() OVER (PARTITION BY {identity} ORDER BY {first}) AS place "
         f"FROM sound_{name} SEMI JOIN twice_{name} USING ({identity})"
     )
     connection.execute(
@@ -112,7 +114,8 @@ def _first_broken_rule(table: Table, policy: Policy) -> str:
 def _hold_back_loans_without_due_date(connection: "DuckDBPyConnection") -> None:
     connection.execute(
         """
-        CREATE TABLE endless AS SELECT loan_id FROM usable_loans WHERE maturity_date IS NULL AND loan_term_days IS NULL;
+        CREATE TABLE endless AS SELECT loan_id FROM usable_loans
+            WHERE maturity_date IS NULL AND loan_term_days IS NULL;
         DELETE FROM endless WHERE loan_id IN (
             SELECT loan_id FROM usable_loan_schedule SEMI JOIN endless USING (loan_id)
             WHERE COALESCE(principal_due, 0) + COALESCE(interest_due, 0) + COALESCE(fee_due, 0) > 0);
@@ -127,8 +130,9 @@ def _name_cells(connection: "DuckDBPyConnection") -> None:
         CREATE VIEW placed_loans AS SELECT * REPLACE (COALESCE(officer_id, '{UNASSIGNED}') AS officer_id,
             COALESCE(region, '{UNKNOWN}') AS region, COALESCE(branch, '{UNKNOWN}') AS branch)
         FROM usable_loans ANTI JOIN endless USING (loan_id);
-        CREATE TABLE facts_cells AS SELECT (row_number() OVER (ORDER BY officer_id, region, branch) - 1)::INTEGER AS cell, *
-        FROM (SELECT DISTINCT officer_id, region, branch FROM placed_loans) ORDER BY cell;
+        CREATE TABLE facts_cells AS
+            SELECT (row_number() OVER (ORDER BY officer_id, region, branch) - 1)::INTEGER AS cell, *
+            FROM (SELECT DISTINCT officer_id, region, branch FROM placed_loans) ORDER BY cell;
         CREATE TABLE facts_officers AS SELECT officer_id, officer_name, COALESCE(region, '{UNKNOWN}') AS region,
             COALESCE(branch, '{UNKNOWN}') AS branch, primary_channel, TRUE AS listed FROM usable_officers
         UNION ALL SELECT DISTINCT officer_id, NULL, '{UNKNOWN}', '{UNKNOWN}', NULL, FALSE FROM facts_cells
@@ -141,14 +145,16 @@ def _name_cells(connection: "DuckDBPyConnection") -> None:
 def _name_dimension(connection: "DuckDBPyConnection", dimension: str, column: str, source: str) -> None:
     key = dimension.removesuffix("s")
     connection.execute(
-        f"CREATE TABLE facts_{dimension} AS SELECT (row_number() OVER (ORDER BY name) - 1)::INTEGER AS {key}, name "
+        f"CREATE TABLE facts_{dimension} AS "
+        f"SELECT (row_number() OVER (ORDER BY name) - 1)::INTEGER AS {key}, name "
         f"FROM (SELECT DISTINCT {column} AS name FROM ({source}) WHERE {column} IS NOT NULL) ORDER BY {key}"
     )
 
 
 def _key_loans(connection: "DuckDBPyConnection") -> None:
     connection.execute(
-        "CREATE TABLE loan_keys AS SELECT loan_id, (row_number() OVER (ORDER BY disbursement_date, loan_id) - 1)::INTEGER AS loan FROM placed_loans"
+        "CREATE TABLE loan_keys AS SELECT loan_id, "
+        "(row_number() OVER (ORDER BY disbursement_date, loan_id) - 1)::INTEGER AS loan FROM placed_loans"
     )
 
 
@@ -162,20 +168,24 @@ def _hold_back_orphans(connection: "DuckDBPyConnection", name: str) -> None:
 def _make_facts(connection: "DuckDBPyConnection") -> None:
     connection.execute(
         f"""
-        CREATE VIEW facts_loans AS SELECT loan, loan_id, cell, {_minor("loan_amount")} AS amount, {_day("disbursement_date")} AS disbursed,
-            {_day("maturity_date")} AS maturity, loan_term_days AS term, (interest_rate * {tables.RATE_SCALE})::BIGINT AS rate,
-            {_minor("fee_amount")} AS fee, channel.channel, {_code("status", LOAN_STATUSES)} AS status, {_day("closed_date")} AS closed
+        CREATE VIEW facts_loans AS SELECT loan, loan_id, cell, {_minor("loan_amount")} AS amount,
+            {_day("disbursement_date")} AS disbursed, {_day("maturity_date")} AS maturity, loan_term_days AS term,
+            (interest_rate * {tables.RATE_SCALE})::BIGINT AS rate, {_minor("fee_amount")} AS fee, channel.channel,
+            {_code("status", LOAN_STATUSES)} AS status, {_day("closed_date")} AS closed
         FROM placed_loans JOIN loan_keys USING (loan_id) JOIN facts_cells USING (officer_id, region, branch)
         LEFT JOIN facts_channels AS channel ON channel.name = placed_loans.channel;
         CREATE VIEW facts_schedule AS SELECT loan, {_day("due_date")} AS due, installment_number AS number,
-            {_minor("principal_due")} AS principal, {_minor("interest_due")} AS interest, {_minor("fee_due")} AS fee
+            {_minor("principal_due")} AS principal, {_minor("interest_due")} AS interest,
+            {_minor("fee_due")} AS fee
         FROM usable_loan_schedule JOIN loan_keys USING (loan_id);
-        CREATE VIEW facts_repayments AS SELECT loan, {_day("payment_date")} AS day, repayment_id, {_minor("payment_amount")} AS amount,
-            {_minor("principal_paid")} AS principal, {_minor("interest_paid")} AS interest, {_minor("fees_paid")} AS fees,
-            {_minor("penalty_paid")} AS penalty, method.method, COALESCE(is_backdated, FALSE) AS backdated,
-            COALESCE(is_reversed, FALSE) AS reversed, {_day("reversal_date")} AS reversal, {_minor("waiver_amount")} AS waiver,
+        CREATE VIEW facts_repayments AS SELECT loan, {_day("payment_date")} AS day, repayment_id,
+            {_minor("payment_amount")} AS amount, {_minor("principal_paid")} AS principal,
+            {_minor("interest_paid")} AS interest, {_minor("fees_paid")} AS fees, {_minor("penalty_paid")} AS penalty,
+            method.method, COALESCE(is_backdated, FALSE) AS backdated, COALESCE(is_reversed, FALSE) AS reversed,
+            {_day("reversal_date")} AS reversal, {_minor("waiver_amount")} AS waiver,
             COALESCE({_code("waiver_type", WAIVER_TYPES)}, 0)::TINYINT AS waiver_type, created_at AS created
-        FROM usable_repayments JOIN loan_keys USING (loan_id) LEFT JOIN facts_methods AS method ON method.name = payment_method;
+        FROM usable_repayments JOIN loan_keys USING (loan_id)
+            LEFT JOIN facts_methods AS method ON method.name = payment_method;
         """
     )
 
@@ -222,8 +232,9 @@ def _findings(connection: "DuckDBPyConnection") -> dict[str, int]:
     queries = {
         "schedule_total_mismatch": f"SELECT count(*) FROM {kept} WHERE total_due <> {due}",
         "principal_mismatch": (
-            f"SELECT count(*) FROM (SELECT loan_id, sum(COALESCE(principal_due, 0)) AS scheduled FROM {kept} GROUP BY loan_id "
-            f"HAVING sum({due}) > 0) JOIN placed_loans USING (loan_id) WHERE scheduled <> loan_amount"
+            f"SELECT count(*) FROM (SELECT loan_id, sum(COALESCE(principal_due, 0)) AS scheduled "
+            f"FROM {kept} GROUP BY loan_id HAVING sum({due}) > 0) "
+            "JOIN placed_loans USING (loan_id) WHERE scheduled <> loan_amount"
         ),
         "unsplit_payment": (
             f"SELECT count(*) FROM usable_repayments SEMI JOIN loan_keys USING (loan_id) "

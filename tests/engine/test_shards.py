@@ -44,7 +44,11 @@ def test_threads_do_not_matter(book: Book) -> None:
 
 
 def test_raw_row_order_does_not_matter(book: Book) -> None:
-    tables = {path.stem: pl.read_parquet(path) for path in support.SAMPLE.glob("*.parquet") if path.stem != "customers"}
+    tables = {
+        path.stem: pl.read_parquet(path)
+        for path in support.SAMPLE.glob("*.parquet")
+        if path.stem != "customers"
+    }
     stirred = {name: frame.sample(fraction=1.0, shuffle=True, seed=5) for name, frame in tables.items()}
     again, _ = support.prepared(stirred, book.policy)
     assert_frame_equal(_cells(replace(book, facts=again)), _cells(book))
@@ -79,8 +83,13 @@ def test_every_officer_has_a_row_even_without_loans(book: Book) -> None:
 def test_no_figure_is_infinite_or_nan(book: Book) -> None:
     for day in (date(2025, 1, 1), date(2025, 8, 15), support.SAMPLE_DAY, date(2030, 1, 1), date(1970, 1, 1)):
         dated = replace(book, as_of=day)
-        for table in (results.officers(_cells(dated), dated, CATALOGUE), results.branches(_cells(dated), dated, CATALOGUE)):
+        for table in (
+            results.officers(_cells(dated), dated, CATALOGUE),
+            results.branches(_cells(dated), dated, CATALOGUE),
+        ):
             floats = table.select(pl.selectors.float())
-            assert floats.select(pl.all().is_finite().all()).row(0) == (True,) * floats.width or not len(table)
+            assert floats.select(pl.all().is_finite().all()).row(0) == (True,) * floats.width or not len(
+                table
+            )
             scores = table["risk_score"].drop_nulls()
             assert scores.is_between(0, 100).all()

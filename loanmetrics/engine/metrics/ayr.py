@@ -5,7 +5,7 @@ METRIC = Metric(
     title="Arrears yield ratio",
     formula=ratio("total_yield", "par15_mid_month"),
     unit="ratio",
-    about="Yield this month against the balance more than 15 days past due on the latest 15th: what a book earns for what it risks.",
+    about="Yield this month against the balance over 15 days past due on the latest 15th: what a book earns on risk.",
     reason="no_exposure",
     bands=Bands(">=", (("Green", 0.50), ("Watch", 0.30)), "Flag"),
     examples=(

@@ -15,7 +15,7 @@ METRIC = Metric(
     title="Disbursement quality index",
     formula=f"100 * ({WEIGHED}) / NULLIF({WEIGHTS}, 0.0) * {PURITY}",
     unit="score",
-    about="Risk quality, punctuality and first installments in one figure, times channel purity; what lacks evidence drops out.",
+    about="Risk quality, punctuality and first installments in one, times channel purity; no evidence, no weight.",
     reason="no_evidence",
     bands=Bands(">=", (("Green", 75), ("Watch", 65)), "Flag"),
     rounded=True,

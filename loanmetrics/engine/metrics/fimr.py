@@ -5,7 +5,7 @@ METRIC = Metric(
     title="First installment miss rate",
     formula=ratio("first_miss_count", "disbursed_count"),
     unit="ratio",
-    about="Share of recently disbursed loans whose first installment was missed: how well an officer chooses borrowers.",
+    about="Share of recent loans whose first installment was missed: how well an officer chooses borrowers.",
     reason="no_disbursals",
     bands=Bands("<=", (("Green", 0.03), ("Watch", 0.06)), "Flag"),
     examples=(
