@@ -23,8 +23,9 @@ from loanmetrics.facts import lake, raw
 from loanmetrics.facts.extract import Source, extract
 from loanmetrics.facts.prepare import Intake, prepare
 from loanmetrics.jobs import gates
+from loanmetrics.jobs.database import opened
 from loanmetrics.policy import Policy
-from loanmetrics.settings import Settings, connect_url
+from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.migrate import ensure_partitions
 from loanmetrics.store.publish import newest_day, publish, stored
@@ -62,7 +63,7 @@ def compute(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     """Compute and publish one day; nothing is published unless every gate lets it pass."""
     began = perf_counter()
     with (
-        connect_url(settings) as url,
+        opened(settings) as url,
         connect(url, "loanmetrics compute") as connection,
         runs.run_lock(connection),
     ):
@@ -85,7 +86,7 @@ def compute(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
 def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     """Compute one day and say how it differs from what is published; write nothing."""
     began = perf_counter()
-    with connect_url(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
+    with opened(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
         with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
             made = _figures(settings, url, as_of, policy, Path(folder))
         changes = _differences(stored(connection, as_of), (made.officers, made.branches))

@@ -1,6 +1,8 @@
 """Looking after the database: bring it up to date, list what ran, say plainly what is wrong with it."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from loanmetrics.errors import StoreError
@@ -13,6 +15,18 @@ RUN_COLUMNS = (
     *("run_id", "calculation_type", "calculation_date", "status", "start_time", "duration_seconds"),
     *("records_processed", "policy_hash", "error_message"),
 )
+
+
+@contextmanager
+def opened(settings: "Settings") -> Iterator[str]:
+    """The database to work on. One's own private server needs no ceremony: a new one gets its tables here."""
+    from loanmetrics.settings import connect_url
+    from loanmetrics.store.migrate import migrate_if_new
+
+    with connect_url(settings) as url:
+        if not settings.database_url:
+            migrate_if_new(url)
+        yield url
 
 
 def migrate(settings: "Settings") -> list[str]:
@@ -29,11 +43,10 @@ def migrate(settings: "Settings") -> list[str]:
 
 def runs(settings: "Settings", limit: int) -> list[dict[str, object]]:
     """The newest runs first."""
-    from loanmetrics.settings import connect_url
     from loanmetrics.store.runs import recent
     from loanmetrics.store.session import connect
 
-    with connect_url(settings) as url, connect(url) as database:
+    with opened(settings) as url, connect(url) as database:
         return [{name: run[name] for name in RUN_COLUMNS} for run in recent(database, limit)]
 
 

@@ -30,12 +30,12 @@ def load(
 ) -> LoadReport:
     """Load all files; rows held back are listed in ``report`` too, without personal data."""
     from loanmetrics.facts.sources import find
-    from loanmetrics.settings import connect_url
+    from loanmetrics.jobs.database import opened
 
     sources = find(paths)
     if report:
         report.write_text("")
-    with connect_url(settings) as url:
+    with opened(settings) as url:
         return load_sources(url, sources, policy, report=report, progress=progress)
 
 

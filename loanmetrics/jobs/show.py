@@ -9,7 +9,8 @@ import psycopg
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.explain import costliest
 from loanmetrics.errors import UsageError, unknown
-from loanmetrics.settings import Settings, connect_url
+from loanmetrics.jobs.database import opened
+from loanmetrics.settings import Settings
 from loanmetrics.store.publish import read_branches, read_officers
 from loanmetrics.store.session import connect
 
@@ -46,7 +47,7 @@ def reasons(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read(settings: Settings, read: Read, as_of: date | None) -> pl.DataFrame:
-    with connect_url(settings) as url, connect(url, "loanmetrics show") as connection:
+    with opened(settings) as url, connect(url, "loanmetrics show") as connection:
         rows = read(connection, as_of)
     if rows.is_empty():
         day = f" for {as_of}" if as_of else ""

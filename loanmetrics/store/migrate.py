@@ -39,6 +39,14 @@ def migrate(url: str, derived: Columns | None = None, files: str = FILES) -> lis
             raise StoreError(f"migration failed: {error.diag.message_primary or error}") from error
 
 
+def migrate_if_new(url: str) -> None:
+    """Give a database that holds nothing of ours its tables; leave any other as it is."""
+    with connect(url, "loanmetrics migrate") as connection:
+        found = connection.execute("SELECT to_regclass('metric_calculation_log') IS NULL").fetchone()
+    if found == (True,):
+        migrate(url)
+
+
 def ensure_partitions(
     connection: psycopg.Connection, tables: Iterable[str] = PARTITIONED, days: Iterable[date] = ()
 ) -> list[str]:
