@@ -85,8 +85,12 @@ def show_changes(frame: "pl.DataFrame", kinds: Mapping[str, str]) -> None:
 
 def _value(text: str | None, kind: str) -> object:
     """A figure that was compared as text."""
+    if text is None:
+        return None
+    if kind == "bool":
+        return text == "true"
     number = {"money": int, "bigint": int, "int": int, "score": int, "ratio": float}.get(kind)
-    return number(text) if number and text is not None else text
+    return number(text) if number else text
 
 
 def write_frame(frame: "pl.DataFrame", format_: str, output: Path | None, kinds: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """One day, source to published: extract, compute, check, publish."""
 
+import re
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ from loanmetrics.store.migrate import ensure_partitions
 from loanmetrics.store.publish import newest_day, publish, stored
 from loanmetrics.store.session import connect
 from loanmetrics.tables import LOAN_STATE
+
+RUN_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     """Compute one day and say how it differs from what is published; write nothing."""
     began = perf_counter()
     with opened(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
+        settings.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
             made = _figures(settings, url, as_of, policy, Path(folder))
         changes = _differences(stored(connection, as_of), (made.officers, made.branches))
@@ -152,9 +156,9 @@ def _extract(settings: Settings, url: str, policy: Policy, folder: Path) -> tupl
 
 
 def _keep_only(folder: Path) -> None:
-    """The facts of the newest published run stay; older ones go."""
+    """The facts of the newest published run stay; older ones go; what is no run's is not ours."""
     for other in folder.parent.iterdir():
-        if other != folder:
+        if other != folder and RUN_ID.fullmatch(other.name):
             shutil.rmtree(other, ignore_errors=True)
 
 
