@@ -1,0 +1,164 @@
+"""A gate that refuses: nothing is published, the log says why, the exit code is 4."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from loanmetrics.engine import results
+from loanmetrics.engine import run as engine
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.loans import states
+from loanmetrics.errors import GateError
+from loanmetrics.facts import extract, lake
+from loanmetrics.jobs import gates
+from tests import support
+from tests.jobs.conftest import Cli
+from tests.jobs.small import DAY
+from tests.jobs.stored import rows, statuses, told
+
+COMPUTE = ("compute", "--as-of", str(DAY))
+CATALOGUE = load()
+
+
+def assert_refused(run: Cli, url: str, reason: str, home: Path) -> None:
+    """Both kinds of run refuse, and leave nothing behind but the log's row."""
+    before = rows(url)
+    for words in ((*COMPUTE, "--dry-run"), COMPUTE):
+        code, out, err = run(url, *words)
+        assert (code, out) == (4, "")
+        assert err.startswith(f"error: {reason}")
+    assert rows(url) == before
+    status, told_why = statuses(url)[-1]
+    assert status == "Failed"
+    assert told_why.startswith(reason)
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+def lose_a_row(lines: list[bytes]) -> list[bytes]:
+    return lines[:-1]
+
+
+def repeat_a_row(lines: list[bytes]) -> list[bytes]:
+    return [*lines, lines[-1]]
+
+
+def alter_an_amount(lines: list[bytes]) -> list[bytes]:
+    return [lines[0].replace(b"200.00", b"200.01"), *lines[1:]]
+
+
+FAULTS = [
+    (lose_a_row, "repayments: rows read 3, the source says 4"),
+    (repeat_a_row, "repayments: rows read 5, the source says 4"),
+    (alter_an_amount, "repayments: sum read 140,001, the source says 140,000"),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS)
+def test_a_copy_that_is_not_its_source_is_refused(
+    run: Cli,
+    small: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[list[bytes]], list[bytes]],
+    reason: str,
+) -> None:
+    relate = extract._relate
+
+    def after_damage(connection: Any, folder: Path) -> None:
+        [copy] = [path for path in folder.glob("repayments-*.csv") if path.stat().st_size]
+        copy.write_bytes(b"".join(fault(copy.read_bytes().splitlines(keepends=True))))
+        relate(connection, folder)
+
+    monkeypatch.setattr(extract, "_relate", after_damage)
+    assert_refused(run, small, reason, home)
+
+
+def test_facts_that_lost_a_row_are_refused(
+    run: Cli, small: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = lake.write
+
+    def and_lose(connection: Any, folder: Path, *others: Any) -> None:
+        write(connection, folder, *others)
+        file = folder / "schedule-0000.parquet"
+        pl.read_parquet(file).head(-1).write_parquet(file)
+
+    monkeypatch.setattr(lake, "write", and_lose)
+    assert_refused(run, small, "loan_schedule: 15 rows read, 14 kept and 0 held back", home)
+
+
+def test_too_many_rows_held_back_are_refused(run: Cli, small: str, home: Path) -> None:
+    assert run(small, *COMPUTE)[0] == 0
+    told(small, "UPDATE repayments SET principal_paid = 1 WHERE repayment_id = 'R2'")
+    told(small, "DELETE FROM loans WHERE loan_id = 'L3'")
+    for facts in (home / "facts").iterdir():
+        for file in facts.iterdir():
+            file.unlink()
+    held_back = "loan_schedule: 3 of 15 rows held back (orphan 3)"
+    assert_refused(run, small, held_back, home)
+
+
+def test_the_share_that_may_be_held_back_is_the_lenders(run: Cli, small: str, tmp_path: Path) -> None:
+    told(small, "UPDATE repayments SET principal_paid = 1 WHERE repayment_id = 'R2'")
+    code, _, err = run(small, *COMPUTE)
+    assert code == 4
+    assert err == (
+        "error: repayments: 1 of 4 rows held back (split_mismatch 1)\n"
+        "hint: Policy.max_quarantine_share is 0.01\n"
+    )
+    (tmp_path / "policy.toml").write_text("max_quarantine_share = 0.25")
+    code, out, _ = run(small, *COMPUTE, "--policy", "policy.toml")
+    assert code == 0
+    assert "held back  repayments.split_mismatch     1" in out
+
+
+def test_branches_that_are_not_the_book_are_refused(
+    run: Cli, small: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    branches = results.branches
+    monkeypatch.setattr(results, "branches", lambda *words: branches(*words).head(1))
+    assert_refused(run, small, "total_portfolio: branches sum to", home)
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pl.DataFrame]:
+    book = Book(support.sample_facts(), support.SAMPLE_DAY)
+    cells = engine.cells(book, CATALOGUE)
+    return {
+        "cells": cells,
+        "officers": results.officers(cells, book, CATALOGUE),
+        "branches": results.branches(cells, book, CATALOGUE),
+        "loans": states(book),
+    }
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE.measures))
+@pytest.mark.parametrize("grouping", ["officers", "branches"])
+def test_one_unit_too_many_is_named(tables: dict[str, pl.DataFrame], grouping: str, name: str) -> None:
+    sound = {group: tables[group] for group in ("officers", "branches")}
+    assert gates.ties_out(tables["cells"], sound, CATALOGUE)[name] == tables["cells"][name].sum()
+    off = tables[grouping].with_columns(pl.col(name) + (pl.int_range(pl.len()) == 3))
+    with pytest.raises(GateError, match=f"^{name}: {grouping} sum to "):
+        gates.ties_out(tables["cells"], {**sound, grouping: off}, CATALOGUE)
+
+
+SETTLED = pl.col("total_outstanding") == 0
+FIRST_SETTLED = SETTLED & (SETTLED.cum_sum() == 1)
+LOAN_FAULTS = [
+    (lambda loans: loans.with_columns(pl.col("total_outstanding") + 1), "total_portfolio"),
+    (lambda loans: loans.with_columns(pl.col("on_book") | FIRST_SETTLED), "active_loans"),
+    (lambda loans: loans.filter(~FIRST_SETTLED), "total_disbursed_count"),
+]
+
+
+@pytest.mark.parametrize(("fault", "figure"), LOAN_FAULTS)
+def test_loans_that_are_not_the_figures_are_named(
+    tables: dict[str, pl.DataFrame], fault: Callable[[pl.DataFrame], pl.DataFrame], figure: str
+) -> None:
+    gates.loans_match(tables["cells"], tables["loans"])
+    with pytest.raises(GateError, match=f"^{figure}: loan state says "):
+        gates.loans_match(tables["cells"], fault(tables["loans"]))
