@@ -15,7 +15,7 @@ from loanmetrics.engine import book as core
 from loanmetrics.engine import formula, results, run
 from loanmetrics.engine import loans as loan_level
 from loanmetrics.engine.catalogue import Catalogue, load
-from loanmetrics.errors import UsageError, unknown
+from loanmetrics.errors import DataError, UsageError, unknown
 from loanmetrics.facts import lake, prepare, raw
 from loanmetrics.policy import Policy
 
@@ -81,7 +81,7 @@ def compute(book: core.Book, *names: str, by: By = "officer") -> pl.LazyFrame:
     columns = [
         *keys,
         *(
-            dict.fromkeys(column for name in names for column in _columns(name, catalogue))
+            dict.fromkeys(column for name in names for column in _columns(name, by, catalogue))
             or _all(catalogue, by)
         ),
     ]
@@ -163,9 +163,12 @@ def sql(book: core.Book, query: str) -> pl.DataFrame:
         if re.search(rf"\b{name}\b", query, re.IGNORECASE):
             connection.register(name, make().to_arrow())
     try:
-        found: pl.DataFrame = connection.sql(query).pl()
+        relation: Any = connection.sql(query)
+        found: pl.DataFrame | None = None if relation is None else relation.pl()
     except raw.connection_error() as error:
         raise UsageError(f"SQL: {error}") from None
+    if found is None:
+        raise UsageError("SQL: the query asks for nothing", "e.g. FROM officers")
     return found
 
 
@@ -182,7 +185,9 @@ def _keys(by: str) -> tuple[str, ...]:
     return run.GROUPS[by]
 
 
-def _columns(name: str, catalogue: Catalogue) -> tuple[str, ...]:
+def _columns(name: str, by: By, catalogue: Catalogue) -> tuple[str, ...]:
+    if name == "rank" and by != "officer":
+        raise UsageError("rank is a place among officers", 'by="officer"')
     if name in catalogue.measures or name == "rank":
         return (name,)
     if name not in catalogue.metrics:
@@ -225,14 +230,19 @@ def _facts(source: str | Path | Mapping[str, Any], policy: Policy) -> core.Facts
 
 def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> core.Facts:
     connection = raw.connect()
-    relate(connection)
-    prepare.prepare(connection, policy)
-    return lake.in_memory(connection)
+    try:
+        relate(connection)
+        prepare.prepare(connection, policy)
+        return lake.in_memory(connection)
+    except raw.connection_error() as error:
+        raise DataError(f"the tables cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def _from_database(url: str, policy: Policy) -> core.Facts:
     from loanmetrics.facts.extract import extract
+    from loanmetrics.store.session import connect
 
+    connect(url, "loanmetrics notebook").close()  # says plainly why it cannot
     with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder:
         return _from_raw(lambda connection: extract(url, connection, Path(folder)), policy)
 
