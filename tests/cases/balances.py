@@ -46,6 +46,12 @@ WORKED = [
 
 UNSPLIT = [
     Case(
+        "unsplit: the fee comes first, then interest",
+        q_book(unsplit("Q", march(1), "50")),
+        march(1),
+        loans={"Q": {"total_fees_paid": 20, "total_interest_paid": 30, "total_principal_paid": 0}},
+    ),
+    Case(
         "unsplit: what is left over is principal",
         q_book(unsplit("Q", march(1), "1000")),
         march(1),
@@ -73,6 +79,12 @@ UNSPLIT = [
 ]
 
 CONTRACTS = [
+    Case(
+        "a surplus of principal pays fees before interest",
+        q_book(paid("Q", march(1), "670")),
+        march(1),
+        loans={"Q": {"principal_outstanding": 0, "fees_outstanding": 0, "interest_outstanding": 230}},
+    ),
     Case(
         "a penalty paid is not credited",
         q_book(paid("Q", march(1), "300", "penalty")),

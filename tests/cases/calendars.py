@@ -2,9 +2,10 @@
 
 from loanmetrics.policy import Policy
 from tests.cases.case import Case
-from tests.cases.rows import book, loan, march, p_schedule
+from tests.cases.rows import book, loan, march, p_schedule, paid
 
 FRIDAY_LOAN = book([loan("P", "300")], p_schedule(dates=[march(6)]), holidays=[march(9)])
+PAID_ON_SATURDAY = {**FRIDAY_LOAN, "repayments": [paid("P", march(14), "300")]}
 BUSINESS = Policy(calendar="business")
 INCLUSIVE = Policy(calendar="business", dpd_count="inclusive")
 
@@ -49,6 +50,13 @@ EDGES = [
         BUSINESS,
         loans={"P": {"current_dpd": 8}},
         book={"prev_dpd_1to6_balance": 300, "moved_to_7to30": 300, "roll": 1},
+    ),
+    Case(
+        "seven business days before Tue 24 Mar is Fri 13, not the weekend after it",
+        PAID_ON_SATURDAY,
+        march(24),
+        BUSINESS,
+        book={"prev_dpd_1to6_balance": 300, "moved_to_7to30": 0, "roll": 0},
     ),
 ]
 
