@@ -53,16 +53,22 @@ def test_the_settings_file_is_kept_where_none_is_given(
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize(
-    "command", [COMPUTE, (*COMPUTE, "--dry-run"), ("compute", "--explain"), ("load", ".")]
-)
 def test_an_unknown_name_is_refused_before_anything_runs(
-    run: Cli, small: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    run: Cli, small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = (2, "", "error: unknown policy name: cohort_dais\nhint: did you mean cohort_days?\n")
-    assert run(small, *command, "--policy", "misspelt.toml") == refusal
+    commands = (
+        COMPUTE,
+        (*COMPUTE, "--dry-run"),
+        ("compute", "--explain"),
+        ("load", "."),
+        ("config", "check"),
+    )
+    for command in commands:
+        assert run(small, *command, "--policy", "misspelt.toml") == refusal
     monkeypatch.setenv("LOANMETRICS_POLICY_FILE", "misspelt.toml")
-    assert run(small, *command) == refusal
+    for command in commands:
+        assert run(small, *command) == refusal
     assert statuses(small) == []
 
 
