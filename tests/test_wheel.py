@@ -20,7 +20,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
-    names = set(ZipFile(wheel).namelist())
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
     package = {str(path.relative_to(ROOT)) for path in (ROOT / "loanmetrics").rglob("*") if path.is_file()}
     sample = {f"loanmetrics/sample/{path.name}" for path in (ROOT / "data" / "sample").iterdir()}
     ours = {name for name in package if "__pycache__" not in name} | sample
