@@ -15,7 +15,7 @@ from loanmetrics.engine import book as core
 from loanmetrics.engine import formula, results, run
 from loanmetrics.engine import loans as loan_level
 from loanmetrics.engine.catalogue import Catalogue, load
-from loanmetrics.errors import DataError, UsageError, unknown
+from loanmetrics.errors import DataError, StoreError, UsageError, unknown
 from loanmetrics.facts import lake, prepare, raw
 from loanmetrics.policy import Policy
 
@@ -239,12 +239,18 @@ def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> 
 
 
 def _from_database(url: str, policy: Policy) -> core.Facts:
+    import psycopg
+
     from loanmetrics.facts.extract import extract
     from loanmetrics.store.session import connect
 
     connect(url, "loanmetrics notebook").close()  # says plainly why it cannot
-    with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder:
-        return _from_raw(lambda connection: extract(url, connection, Path(folder)), policy)
+    try:
+        with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder:
+            return _from_raw(lambda connection: extract(url, connection, Path(folder)), policy)
+    except psycopg.Error as error:
+        why = error.diag.message_primary or type(error).__name__
+        raise StoreError(f"the database cannot be read: {why}", "loanmetrics migrate") from None
 
 
 @cache

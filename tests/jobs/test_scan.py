@@ -7,6 +7,7 @@ from polars.testing import assert_frame_equal
 import loanmetrics as lm
 from loanmetrics.errors import StoreError
 from loanmetrics.notebook import By
+from tests.jobs.stored import told
 from tests.support import SAMPLE_DAY
 
 
@@ -30,3 +31,16 @@ def test_it_outlives_the_reading(small: str) -> None:
 def test_an_empty_database_says_to_migrate(empty_database: str) -> None:
     with pytest.raises(StoreError, match=r"the database has no table .* \(run: loanmetrics migrate\)"):
         lm.Book.scan(empty_database, as_of=SAMPLE_DAY)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("DROP TABLE par15_snapshots", 'relation "par15_snapshots" does not exist'),
+        ("ALTER TABLE officers DROP COLUMN primary_channel", 'column "primary_channel" does not exist'),
+    ],
+)
+def test_a_database_that_is_not_up_to_date_says_so(small: str, gone: str, said: str) -> None:
+    told(small, gone)
+    with pytest.raises(StoreError, match=f"^the database cannot be read: {said}"):
+        lm.Book.scan(small, as_of=SAMPLE_DAY)
