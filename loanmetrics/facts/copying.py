@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from loanmetrics.facts.quoting import literal, one_file
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from psycopg import Connection
@@ -23,7 +25,7 @@ def copy_in(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Append the rows of a DuckDB query to a PostgreSQL table; ``progress`` hears bytes done and in all."""
-    work.execute(f"COPY ({query}) TO '{file}' (FORMAT csv, HEADER false)")
+    work.execute(f"COPY ({query}) TO {literal(file)} (FORMAT csv, HEADER false)")
     total, done = file.stat().st_size, 0
     into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -48,6 +50,6 @@ def copy_out(
             rows.write(block)
     columns = "auto_detect = false, header = false, columns = {'row_number': 'BIGINT'}"
     work.execute(
-        f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT row_number FROM read_csv('{file}', {columns})"
+        f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT row_number FROM read_csv({one_file(file)}, {columns})"
     )
     file.unlink()

@@ -10,9 +10,10 @@ from psycopg import sql
 
 from loanmetrics.facts.casting import Check
 from loanmetrics.facts.copying import copy_in
+from loanmetrics.facts.quoting import literal
 from loanmetrics.facts.reading import Layout, said_plainly
 from loanmetrics.facts.sources import Source
-from loanmetrics.tables import Table
+from loanmetrics.tables import FACT_COLUMNS, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -125,7 +126,7 @@ def store(
 def report(work: "DuckDBPyConnection", source: Source, found: Layout) -> None:
     """Add this file's held rows to ``reported``, with only the table's columns that are not personal."""
     _make_reported(work)
-    shown = ["''", *(_text(c.name) for c in source.table.columns if not c.personal and found.given(c.name))]
+    shown = ["''", *(literal(c.name) for c in source.table.columns if not c.personal and found.given(c.name))]
     value = f"CASE WHEN e.k IN ({', '.join(shown)}) OR e.v IS NULL THEN e.v ELSE '{MASK}' END"
     masked = f"list_transform(content, lambda e: {{'k': e.k, 'v': {value}}})"
     work.execute(
@@ -138,7 +139,7 @@ def report(work: "DuckDBPyConnection", source: Source, found: Layout) -> None:
 def write_report(work: "DuckDBPyConnection", path: Path) -> None:
     """Write ``reported`` as CSV."""
     _make_reported(work)
-    work.execute(f"COPY reported TO {_text(str(path))} (FORMAT csv, HEADER)")
+    work.execute(f"COPY reported TO {literal(path)} (FORMAT csv, HEADER)")
 
 
 def _make_reported(work: "DuckDBPyConnection") -> None:
@@ -149,7 +150,7 @@ def _make_reported(work: "DuckDBPyConnection") -> None:
 def _contents(work: "DuckDBPyConnection", source: Source, found: Layout) -> None:
     """``contents``: held rows as (column, text) pairs, read again from the file; very long cells are cut."""
     pairs = ", ".join(
-        _pair(_text(name), f"given_{place}::VARCHAR") for place, (name, _) in enumerate(found.columns)
+        _pair(literal(name), f"given_{place}::VARCHAR") for place, (name, _) in enumerate(found.columns)
     )
     work.execute("DROP TABLE IF EXISTS rejected; DROP TABLE IF EXISTS rejected_scans")
     with said_plainly(source):
@@ -169,12 +170,11 @@ def _pair(name: str, value: str) -> str:
     return f"{{'k': {name}, 'v': left(replace({value}, chr(0), ''), {CELL_LIMIT})}}"
 
 
-def _by_content(table: Table) -> tuple[str, ...]:
-    return (*([table.partition_by] if table.partition_by else []), *table.names)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _by_content(table: Table) -> dict[str, None]:
+    """The order that decides among duplicates: what the engine reads first, so that it keeps the same row."""
+    read = FACT_COLUMNS.get(table.name, ())
+    first = [name for name in table.names if name in read]
+    return dict.fromkeys([*([table.partition_by] if table.partition_by else []), *first, *table.names])
 
 
 def _harmless(column: str) -> str:

@@ -5,7 +5,6 @@ DuckDB reads and spills to disk, so a file may be larger than memory. Times with
 
 import csv
 import fcntl
-import glob
 import gzip
 import io
 import re
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from loanmetrics.errors import DataError, suggest
 from loanmetrics.facts.casting import Check, Given, cast, checks
 from loanmetrics.facts.prepare import SQL_TYPES
+from loanmetrics.facts.quoting import one_file, utf8
 from loanmetrics.facts.sources import Source
 from loanmetrics.policy import Policy
 from loanmetrics.tables import Column, Table, rules
@@ -70,7 +70,7 @@ def workshop(policy: Policy) -> Iterator[tuple["DuckDBPyConnection", Path]]:
 
     _sweep()
     with TemporaryDirectory(prefix=FOLDER) as folder, _claimed(Path(folder)):
-        connection = duckdb.connect(str(Path(folder) / "work.duckdb"))
+        connection = duckdb.connect(utf8(Path(folder) / "work.duckdb"))
         try:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false")
             connection.execute("SET TimeZone = $zone", {"zone": policy.time_zone})
@@ -171,7 +171,7 @@ def _reason(error: Exception) -> str:
 def _parquet(connection: "DuckDBPyConnection", source: Source) -> Layout:
     if source.path.stat().st_size == 0:
         raise DataError(f"{source.name} is empty")
-    reader = f"read_parquet({_quoted(source.path)}, binary_as_string = true, hive_partitioning = false"
+    reader = f"read_parquet({one_file(source.path)}, binary_as_string = true, hive_partitioning = false"
     rows = connection.execute(f"DESCRIBE SELECT * FROM {reader})").fetchall()
     columns = tuple((str(name).strip().lower(), str(type_)) for name, type_, *_ in rows)
     picked = ", ".join(f'"{_doubled(name)}" AS given_{place}' for place, (name, *_) in enumerate(rows))
@@ -192,7 +192,7 @@ def _csv(source: Source) -> Layout:
         f"columns = {{{columns}}}, "
         "store_rejects = true, rejects_table = 'rejected', rejects_scan = 'rejected_scans'"
     )
-    rows = f"SELECT row_number() OVER () AS row_number, * FROM read_csv({_quoted(source.path)}, {options})"
+    rows = f"SELECT row_number() OVER () AS row_number, * FROM read_csv({one_file(source.path)}, {options})"
     return Layout(tuple((name, "VARCHAR") for name in names), rows)
 
 
@@ -241,10 +241,6 @@ def _row_checks(table: Table, policy: Policy) -> Iterator[Check]:
 
 def _cast(column: Column, given: Given | None) -> str:
     return cast(column.kind, given) if given else f"NULL::{SQL_TYPES[column.kind]}"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + glob.escape(str(path)).replace("'", "''") + "'"
 
 
 def _doubled(name: str) -> str:

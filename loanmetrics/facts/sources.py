@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loanmetrics.errors import UsageError, suggest, unknown
+from loanmetrics.facts.quoting import utf8
 from loanmetrics.tables import LENDER_TABLES, TABLES, Table
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -33,6 +34,8 @@ class Source:
 def find(paths: Iterable[Path]) -> list[Source]:
     """All files to load, parents before children; a folder stands for the data files in it."""
     files = {file.resolve(): file for path in paths for file in _files(path)}
+    for file in files:
+        utf8(file)
     sources = [Source(file, table_of(file)) for file in files.values()]
     return sorted(sources, key=lambda source: (LOAD_ORDER.index(source.table.name), source.name, source.path))
 
