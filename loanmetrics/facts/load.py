@@ -71,7 +71,8 @@ class Loader:
             ensure_partitions(self.database, [table.name], self._months(table.partition_by))
         with self.database.transaction():
             self._stage(source, found)
-            self._hold_late(table)
+            self._hold_orphans(table)
+            self._take_up_moved(table, found)
             written = self._upsert(source, found)
             quarantine.store(self.work, self.database, source, found, self.folder)
         quarantine.remember(self.work, table)
@@ -101,22 +102,30 @@ class Loader:
         )
         self.database.execute("ANALYZE staging")
 
-    def _hold_late(self, table: Table) -> None:
-        """Hold what only the database can tell: identities it has under another key, loans it has not."""
-        rest = [name for name in table.key if name not in table.identity]
-        if rest:
-            same = " AND ".join(f"t.{name} = s.{name}" for name in table.identity)
-            other = f"({_list(rest, 't.')}) IS DISTINCT FROM ({_list(rest, 's.')})"
-            twice = (
-                f"DELETE FROM staging s USING {table.name} t WHERE {same} AND {other} RETURNING s.row_number"
-            )
-            self._hold(twice, table, "duplicate_id", ", ".join(table.identity))
+    def _hold_orphans(self, table: Table) -> None:
         if table.name in CHILDREN:
-            self._hold(ORPHANS, table, "orphan", "loan_id")
+            copy_out(self.database, ORPHANS, self.work, "late", self.folder / "late.csv")
+            quarantine.hold_late(self.work, table, "orphan", "loan_id")
 
-    def _hold(self, delete: str, table: Table, rule: str, fields: str) -> None:
-        copy_out(self.database, delete, self.work, "late", self.folder / "late.csv")
-        quarantine.hold_late(self.work, table, rule, fields)
+    def _take_up_moved(self, table: Table, found: Layout) -> None:
+        """Delete rows whose key was corrected since, as a date may be; what the file does not tell is kept of them."""
+        rest = [name for name in table.key if name not in table.identity]
+        if not rest:
+            return
+        identity, same = _list(table.identity), _same(table.identity, "t", "s")
+        moved = (
+            f"SELECT DISTINCT {_list(table.identity, 's.')} FROM staging s JOIN {table.name} t ON {same} "
+            f"AND ({_list(rest, 't.')}) IS DISTINCT FROM ({_list(rest, 's.')})"
+        )
+        gone = f"DELETE FROM {table.name} t USING ({moved}) s WHERE {same} RETURNING t.*"
+        untold = [name for name in table.names if not found.given(name)]
+        kept = (
+            f"UPDATE staging s SET {', '.join(f'{name} = t.{name}' for name in untold)} FROM ("
+            f"SELECT DISTINCT ON ({identity}) * FROM gone ORDER BY {_list(table.key)}) t WHERE {same}"
+            if untold
+            else "SELECT"
+        )
+        self.database.execute(sql.SQL(f"WITH gone AS ({gone}) {kept}"))
 
     def _upsert(self, source: Source, found: Layout) -> int:
         """Rows written. One that is there already as it should be is left out: a conflict would lock it."""
@@ -147,6 +156,10 @@ class Loader:
 def _given(table: Table, found: Layout) -> list[str]:
     """The table's columns that the file has: an update leaves the others alone, an insert makes them null."""
     return [name for name in table.names if found.given(name)]
+
+
+def _same(names: Sequence[str], one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in names)
 
 
 def _list(names: Sequence[str], prefix: str = "") -> str:

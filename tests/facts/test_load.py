@@ -15,6 +15,7 @@ import pytest
 
 from loanmetrics.errors import DataError, LockHeldError, UsageError
 from loanmetrics.facts.quarantine import hold_broken
+from loanmetrics.facts.quoting import literal
 from loanmetrics.facts.reading import check, layout, workshop
 from loanmetrics.facts.sources import find, table_of
 from loanmetrics.jobs.load import LOCK, LoadReport, load_sources
@@ -44,7 +45,7 @@ def csv(folder: Path, name: str, *lines: str) -> Path:
 
 def parquet(folder: Path, name: str, select: str) -> Path:
     with duckdb.connect() as connection:
-        connection.execute(f"COPY ({select}) TO '{folder / name}' (FORMAT parquet)")
+        connection.execute(f"COPY ({select}) TO {literal(folder / name)} (FORMAT parquet)")
     return folder / name
 
 
@@ -357,6 +358,12 @@ def test_of_a_shared_identity_the_first_by_content_stays(database: str, tmp_path
     assert held(database) == [("L1", "duplicate_id", "loan_id")] * 2
 
 
+def test_of_a_shared_identity_the_row_that_the_engine_would_keep_stays(database: str, tmp_path: Path) -> None:
+    lines = ["L1,7,2024-01-05,C1", "L1,6,2024-01-05,C2"]
+    load(database, csv(tmp_path, "loans.csv", f"{LOANS},customer_id", *lines))
+    assert rows(database, "SELECT loan_amount, customer_id FROM loans") == [(6, "C2")]
+
+
 def test_a_later_file_does_not_repeat_an_identity(database: str, tmp_path: Path) -> None:
     csv(tmp_path, "loans-1.csv", LOANS, L1)
     csv(tmp_path, "loans-2.csv", LOANS, "L1,2000,2024-01-05", "L2,1,2024-01-05")
@@ -365,12 +372,47 @@ def test_a_later_file_does_not_repeat_an_identity(database: str, tmp_path: Path)
     assert made.tables["loans"].quarantined == {"duplicate_id": 1}
 
 
-def test_an_identity_the_database_has_in_another_partition_is_held_back(
-    database: str, tmp_path: Path
+MOVED = [
+    ("loans", f"{LOANS},branch", "L1,1000,2024-01-05,Ikeja", LOANS, "L1,1000,2024-02-05"),
+    (
+        "repayments",
+        f"{REPAYMENTS},payment_method",
+        "R1,L1,2024-02-01,5,Cash",
+        REPAYMENTS,
+        "R1,L1,2024-03-01,5",
+    ),
+    ("loan_schedule", f"{SCHEDULE},total_due", "L1,1,2024-02-01,5", SCHEDULE, "L1,1,2024-02-02"),
+]
+
+
+@pytest.mark.parametrize(("name", "header", "line", "less", "corrected"), MOVED)
+def test_a_corrected_date_replaces_the_row_and_columns_not_given_stay(
+    database: str, tmp_path: Path, name: str, header: str, line: str, less: str, corrected: str
 ) -> None:
+    load(database, csv(tmp_path, "loans.csv", LOANS, L1, "L2,1,2024-01-05"))
+    load(database, csv(tmp_path, f"{name}.csv", header, line))
+    for written in (1, 0):
+        made = load(database, csv(tmp_path, f"{name}.csv", less, corrected)).tables[name]
+        assert (made.read, made.written, made.unchanged, made.held_back) == (1, written, 1 - written, 0)
+    wanted = f"SELECT {header} FROM {name} WHERE loan_id = 'L1'"
+    kept = [tuple(str(cell).removesuffix(".00") for cell in row) for row in rows(database, wanted)]
+    assert kept == [(*corrected.split(","), line.rpartition(",")[2])]
+
+
+def test_of_rows_that_a_correction_finds_twice_none_is_left(database: str, tmp_path: Path) -> None:
     load(database, csv(tmp_path, "loans.csv", LOANS, L1))
-    load(database, csv(tmp_path, "loans.csv", LOANS, "L1,1000,2024-02-05"))
-    assert rows(database, "SELECT disbursement_date FROM loans") == [(date(2024, 1, 5),)]
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO loans (loan_id, disbursement_date, loan_amount) VALUES ('L1', '2024-01-06', 7)"
+        )
+    assert load(database, csv(tmp_path, "loans.csv", LOANS, L1)).tables["loans"].written == 1
+    assert rows(database, "SELECT disbursement_date, loan_amount FROM loans") == [(date(2024, 1, 5), 1000)]
+
+
+def test_of_a_corrected_date_twice_in_a_file_the_first_counts(database: str, tmp_path: Path) -> None:
+    load(database, csv(tmp_path, "loans.csv", LOANS, L1))
+    load(database, csv(tmp_path, "loans.csv", LOANS, "L1,1000,2024-03-05", "L1,1000,2024-02-05"))
+    assert rows(database, "SELECT disbursement_date FROM loans") == [(date(2024, 2, 5),)]
     assert held(database) == [("L1", "duplicate_id", "loan_id")]
 
 
@@ -526,6 +568,27 @@ def test_only_one_load_at_a_time(database: str, tmp_path: Path) -> None:
         other.execute("SELECT pg_advisory_lock(%s, %s)", LOCK)
         with pytest.raises(LockHeldError):
             load(database, file)
+
+
+def test_odd_names_of_folders_do_not_matter(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "it's [1] *"
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    csv(odd, "loans.csv", LOANS, L1, "L2,bad,2024-01-05")
+    parquet(odd, "officers.parquet", "SELECT 'O1' AS officer_id")
+    csv(odd, "repayments.csv", REPAYMENTS, "R1,L1,2024-02-01,5", "R2,L9,2024-02-01,5")
+    made = load(database, odd, report=odd / "held's.txt")
+    assert {name: it.written for name, it in made.tables.items()} == dict.fromkeys(made.tables, 1)
+    assert "bad_money" in (odd / "held's.txt").read_text()
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    with pytest.raises(UsageError, match=r"not a UTF-8 name: .*caf\\udce9/loans\.csv \(rename it\)"):
+        find([csv(folder, "loans.csv", LOANS, L1)])
 
 
 DYING = """
