@@ -324,11 +324,12 @@ def turning(draw: st.DrawFn, as_of: date, policy: Policy) -> Life:
     began, lately = policy.roll_days, as_of - timedelta(days=draw(st.integers(0, policy.roll_days - 1)))
     back = (began + draw(st.integers(31, 40)), began + draw(st.integers(1, 6)), -1)
     due = [as_of - timedelta(days=n) for n in back]
-    loan = draw(TERMS) | {"disbursement_date": due[0], "status": "Active"}
+    dates = {"disbursement_date": due[0], "maturity_date": due[-1], "closed_date": None}
+    loan = draw(TERMS) | dates | {"status": "Active"}
     rows = [draw(installments(number, on, "with fee")) for number, on in enumerate(due, start=1)]
     first, second, _ = (st.just(split(parts, None)) for parts in due_parts(rows))
-    dates = st.just(lately)
-    paid = [draw(payments(first, st.just(due[0]), dates)), draw(payments(second, dates, dates))]
+    then = st.just(lately)
+    paid = [draw(payments(first, st.just(due[0]), then)), draw(payments(second, then, then))]
     return Life(loan, rows, paid)
 
 

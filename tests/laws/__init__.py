@@ -29,9 +29,9 @@ def differences(book: Book, intake: Intake, theirs: oracle.Answer) -> list[str]:
     return [
         *_unequal("quarantine", intake.quarantine, theirs.quarantine),
         *_unequal("findings", _findings(book, intake), _nonzero(theirs.findings)),
-        *_differing("cells", _keyed(cells, CELL), theirs.cells),
-        *_differing("loans", _loans(book), theirs.loans),
-        *_differing("officers", _keyed(results.officers(cells, book, catalogue), CELL[:1]), theirs.officers),
+        *differing("cells", _keyed(cells, CELL), theirs.cells),
+        *differing("loans", _loans(book), theirs.loans),
+        *differing("officers", _keyed(results.officers(cells, book, catalogue), CELL[:1]), theirs.officers),
         *_grouped(cells, book, catalogue, theirs),
     ]
 
@@ -54,7 +54,7 @@ def assert_agreed(
 def _grouped(cells: pl.DataFrame, book: Book, catalogue: Catalogue, theirs: oracle.Answer) -> Iterable[str]:
     for name, by in GROUPS.items():
         ours = _keyed(results.branches(cells, book, catalogue, by), by)
-        yield from _differing(name, ours, getattr(theirs, name) if by else {(): theirs.book})
+        yield from differing(name, ours, getattr(theirs, name) if by else {(): theirs.book})
 
 
 def _loans(book: Book) -> dict[Any, dict[str, Any]]:
@@ -96,7 +96,7 @@ def _unequal(name: str, ours: object, theirs: object) -> list[str]:
     return [] if ours == theirs else [f"{name}: {ours} is not {theirs}"]
 
 
-def _differing(name: str, ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> Iterable[str]:
+def differing(name: str, ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> Iterable[str]:
     yield from _unequal(f"{name}, keys", set(ours), set(theirs))
     for key in sorted(ours.keys() & theirs.keys()):
         wanted = {ALIASES.get(column, column): value for column, value in theirs[key].items()}
