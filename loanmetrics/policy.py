@@ -6,15 +6,21 @@ its hash is stored with every figure.
 
 import hashlib
 import tomllib
-from decimal import Decimal
-from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from decimal import Decimal, DecimalException
+from functools import cache
+from typing import Any, Literal, get_args
+from zoneinfo import available_timezones
 
 import msgspec
 
-from loanmetrics.errors import UsageError, unknown
+from loanmetrics.errors import UsageError, suggest, unknown
+from loanmetrics.tables import LOAN_STATUSES
 
 SHARE_SCALE = 1_000_000
+DpdCount = Literal["exclusive", "inclusive"]
+Calendar = Literal["calendar", "business"]
+# Names that say where a machine stands, not where a lender does: the engine does not know them.
+NO_PLACES = {"localtime", "Factory"}
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,8 +32,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     time_zone: str = "UTC"
     arrears_tolerance: Decimal = Decimal("0.00")
-    dpd_count: Literal["exclusive", "inclusive"] = "exclusive"
-    calendar: Literal["calendar", "business"] = "calendar"
+    dpd_count: DpdCount = "exclusive"
+    calendar: Calendar = "calendar"
     weekend: tuple[int, ...] = (6, 7)
     final_statuses: tuple[str, ...] = ("Closed", "Written Off")
     first_payment_grace_days: int = 0
@@ -48,10 +54,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_quarantine_share: Decimal = Decimal("0.01")
 
     def __post_init__(self) -> None:
-        _whole(self.arrears_tolerance * 100, "arrears_tolerance", "at most two decimals")
-        _whole(self.first_payment_share * SHARE_SCALE, "first_payment_share", "at most six decimals")
-        for name in ("first_payment_share", "max_quarantine_share"):
-            _check(0 <= getattr(self, name) <= 1, name, "a share between 0 and 1")
+        _check(1 <= self.max_amount <= 10**12, "max_amount", "1 to 1e12 units")
+        _decimal(self.arrears_tolerance, "arrears_tolerance", self.max_amount, 2)
+        _decimal(self.first_payment_share, "first_payment_share", 1, 6)
+        _decimal(self.max_quarantine_share, "max_quarantine_share", 1, 6)
         for name in (
             "cohort_days",
             "frr_days",
@@ -64,14 +70,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             _check(1 <= getattr(self, name) <= 36_500, name, "1 to 36500 days")
         for name in ("first_payment_grace_days", "float_gap_days", "min_rank_loans"):
             _check(0 <= getattr(self, name) <= 36_500, name, "0 to 36500")
-        _check(1 <= self.max_amount <= 10**12, "max_amount", "1 to 1e12 units")
         _check(set(self.weekend) < set(range(1, 8)), "weekend", "ISO weekdays 1-7, not all of them")
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise UsageError(
-                f"policy: time_zone {self.time_zone!r} is not known", "e.g. Africa/Lagos"
-            ) from None
+        for name, choices in (("dpd_count", get_args(DpdCount)), ("calendar", get_args(Calendar))):
+            _listed((getattr(self, name),), name, choices)
+        for name in ("final_statuses", "cash_methods", "pure_channels"):
+            _names(getattr(self, name), name)
+        _listed(self.final_statuses, "final_statuses", LOAN_STATUSES)
+        _time_zone(self.time_zone)
 
     @classmethod
     def from_toml(cls, text: str) -> "Policy":
@@ -80,6 +85,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             given = tomllib.loads(text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"policy is not valid TOML: {error}") from None
+        except DecimalException:
+            raise UsageError("policy: a number is out of range") from None
         for name in given:
             if name not in cls.__struct_fields__:
                 raise unknown("policy name", name, cls.__struct_fields__)
@@ -122,9 +129,34 @@ def _check(fine: bool, name: str, wanted: str) -> None:
         raise UsageError(f"policy: {name} is out of range", wanted)
 
 
-def _whole(scaled: Decimal, name: str, wanted: str) -> None:
-    finite = scaled.is_finite()
-    _check(finite and scaled >= 0 and scaled == scaled.to_integral_value(), name, wanted)
+def _decimal(value: Decimal, name: str, most: int, places: int) -> None:
+    fine = value.is_finite() and 0 <= value <= most
+    _check(fine and value == round(value, places), name, f"0 to {most}, at most {places} decimals")
+
+
+def _names(values: tuple[str, ...], name: str) -> None:
+    wanted = "a list of names, none of them empty or with blanks around it"
+    _check(not isinstance(values, str) and all(it and it == it.strip() for it in values), name, wanted)
+
+
+def _listed(values: tuple[str, ...], name: str, choices: tuple[str, ...]) -> None:
+    for value in values:
+        if value not in choices:
+            raise unknown(f"name in policy {name}", value, choices)
+
+
+def _time_zone(name: str) -> None:
+    if name != "UTC" and name not in _time_zones():
+        near = suggest(name, _time_zones())
+        raise UsageError(
+            f"policy: time_zone {name!r} is not known",
+            near if near.startswith("did you mean") else "e.g. Africa/Lagos",
+        )
+
+
+@cache
+def _time_zones() -> set[str]:
+    return available_timezones() - NO_PLACES
 
 
 def _plain(value: Any) -> Any:
