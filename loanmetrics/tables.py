@@ -7,7 +7,7 @@ SQL (DuckDB) that is true for a bad row; money is compared in units, as DECIMAL(
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["text", "date", "int", "bigint", "money", "rate", "bool", "timestamp", "json", "serial"]
+Kind = Literal["text", "date", "int", "bigint", "money", "rate", "bool", "timestamp", "json", "serial", "xid"]
 Writer = Literal["lender", "loanmetrics"]
 
 LOAN_STATUSES = ("Active", "Closed", "Defaulted", "Restructured", "Written Off")
@@ -436,6 +436,38 @@ QUARANTINED_ROWS = Table(
     about="Rows held back by the loader, whole, under the rule they broke.",
 )
 
+CHANGE_LOG = Table(
+    "change_log",
+    (
+        Column("change_id", "serial", null=False),
+        _required("source_table", "text"),
+        Column("loan_id", "text", about="null: the whole table"),
+        _required("xid", "xid"),
+    ),
+    key=("xid", "change_id"),
+    about="What each transaction touched in the lender's tables, written by triggers.",
+)
+
+CHANGE_READERS = Table(
+    "change_readers",
+    (
+        _required("reader", "text"),
+        _required("token", "text"),
+        _required("since", "xid"),
+        _required("mark", "json"),
+        _required("advanced_at", "timestamp"),
+    ),
+    key=("reader",),
+    about="How far each reader of the change log has come.",
+)
+
+CHANGE_HORIZON = Table(
+    "change_horizon",
+    (_required("xid", "xid"),),
+    key=("xid",),
+    about="One row: the newest transaction whose rows were pruned from the change log.",
+)
+
 OWN_TABLES = (
     LOAN_STATE,
     OFFICER_METRICS,
@@ -446,6 +478,9 @@ OWN_TABLES = (
     AUDIT_TRACKING,
     CALCULATION_LOG,
     QUARANTINED_ROWS,
+    CHANGE_LOG,
+    CHANGE_READERS,
+    CHANGE_HORIZON,
 )
 TABLES = {table.name: table for table in (*LENDER_TABLES, *OWN_TABLES)}
 

@@ -22,6 +22,7 @@ TYPES = {
     "serial": "bigint GENERATED ALWAYS AS IDENTITY",
     "ratio": "double precision",
     "score": "integer",
+    "xid": "xid8",
 }
 # numeric(9,6) ends at 999 s, and a first run over ten million loans may take longer.
 WIDER = {("metric_calculation_log", "duration_seconds"): "numeric(14,6)"}
@@ -29,6 +30,7 @@ WIDER = {("metric_calculation_log", "duration_seconds"): "numeric(14,6)"}
 FINGERPRINT = Column("row_hash", "bigint", null=False)
 TECHNICAL: dict[str, tuple[Column, ...]] = {LOAN_STATE.name: (FINGERPRINT,)}
 STAMPED = ("created_at", "updated_at")
+DEFAULTS = {("change_log", "xid"): "pg_current_xact_id()"}
 
 # Primary keys that start with loan_id already serve look-ups by loan.
 INDEXES: dict[str, tuple[str, ...]] = {
@@ -112,8 +114,8 @@ def sql_type(table: Table, column: Column) -> str:
 
 def _column(table: Table, column: Column) -> str:
     required = "" if column.null or column.kind == "serial" else " NOT NULL"
-    default = " DEFAULT now()" if column.name in STAMPED else ""
-    return f"{column.name} {sql_type(table, column)}{required}{default}"
+    default = "now()" if column.name in STAMPED else DEFAULTS.get((table.name, column.name))
+    return f"{column.name} {sql_type(table, column)}{required}{f' DEFAULT {default}' if default else ''}"
 
 
 def _constraints(table: Table) -> list[str]:

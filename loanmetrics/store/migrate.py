@@ -11,6 +11,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend  # type: igno
 from yoyo.connections import parse_uri  # type: ignore[import-untyped]
 
 from loanmetrics.errors import StoreError
+from loanmetrics.store.changes import watch
 from loanmetrics.store.ddl import TYPES, add_columns
 from loanmetrics.store.session import connect
 from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS, TABLES
@@ -34,6 +35,7 @@ def migrate(url: str, derived: Columns | None = None, files: str = FILES) -> lis
                 *_apply_files(connection, files),
                 *_add_derived(connection, _declared() if derived is None else derived),
                 *ensure_partitions(connection),
+                *_watch(connection),
             ]
         except psycopg.Error as error:
             raise StoreError(f"migration failed: {error.diag.message_primary or error}") from error
@@ -71,6 +73,11 @@ def _ensure(connection: psycopg.Connection, table: str, months: list[date]) -> l
     assert row is not None
     made: list[str] = row[0]
     return made
+
+
+def _watch(connection: psycopg.Connection) -> list[str]:
+    known = connection.execute("SELECT to_regproc('loanmetrics_watch_changes') IS NOT NULL").fetchone()
+    return watch(connection) if known == (True,) else []
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
