@@ -98,9 +98,14 @@ def load(paths: Paths, report: Report = None, policy: PolicyFile = None) -> None
     from loanmetrics.jobs import load as job
 
     settings = _settings()
-    with console.progress_bar() as progress:
-        made = job.load(settings, paths, _policy(settings, policy), report=report, progress=progress)
-    _print_load(made, report)
+    chosen, made = _policy(settings, policy), job.LoadReport()
+    try:
+        with console.progress_bar() as progress:
+            job.load(settings, paths, chosen, made, report=report, progress=progress)
+    finally:
+        if made.tables:
+            _print_load(made, report)
+    job.few_held_back(made, chosen)
 
 
 @app.command()

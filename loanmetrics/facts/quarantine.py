@@ -12,7 +12,7 @@ from loanmetrics.facts.casting import Check
 from loanmetrics.facts.copying import copy_in
 from loanmetrics.facts.quoting import literal
 from loanmetrics.facts.reading import Layout, said_plainly
-from loanmetrics.facts.sources import Source
+from loanmetrics.facts.sources import REPORT_COLUMNS, Source
 from loanmetrics.tables import FACT_COLUMNS, Table
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 CELL_LIMIT = 1_000
 MASK = "***"
-REPORT_COLUMNS = ("source", "table_name", "row_number", "row_key", "rule", "field", "content")
 HOLDING = ("row_number", "row_key", "rule", "field", "content")
 
 
@@ -150,7 +149,8 @@ def _make_reported(work: "DuckDBPyConnection") -> None:
 def _contents(work: "DuckDBPyConnection", source: Source, found: Layout) -> None:
     """``contents``: held rows as (column, text) pairs, read again from the file; very long cells are cut."""
     pairs = ", ".join(
-        _pair(literal(name), f"given_{place}::VARCHAR") for place, (name, _) in enumerate(found.columns)
+        _pair(literal(name or f"column {place + 1}"), f"given_{place}::VARCHAR")
+        for place, (name, _) in enumerate(found.columns)
     )
     work.execute("DROP TABLE IF EXISTS rejected; DROP TABLE IF EXISTS rejected_scans")
     with said_plainly(source):

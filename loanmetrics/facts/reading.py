@@ -60,7 +60,16 @@ class Layout:
 
     def unused(self, table: Table) -> list[str]:
         """Columns of the file that the table does not have."""
-        return [name for name, _ in self.columns if name not in table.names]
+        return [name for name, _ in self.columns if name and name not in table.names]
+
+    @property
+    def overflow(self) -> list[Check]:
+        """A value without a name over it has slipped there, unless it is the first: a row's number or label."""
+        return [
+            Check("unnamed_value", "", f"given_{place} IS NOT NULL")
+            for place, (name, _) in enumerate(self.columns)
+            if place and not name
+        ]
 
 
 @contextmanager
@@ -119,7 +128,11 @@ def check(connection: "DuckDBPyConnection", source: Source, found: Layout, polic
     table = source.table
     columns = [(column, found.given(column.name)) for column in table.columns]
     typed = ", ".join(f"{_cast(column, given)} AS {column.name}" for column, given in columns)
-    broken = [*(made for c, g in columns if g for made in checks(table, c, g)), *_row_checks(table, policy)]
+    broken = [
+        *found.overflow,
+        *(made for c, g in columns if g for made in checks(table, c, g)),
+        *_row_checks(table, policy),
+    ]
     cases = " ".join(f"WHEN {check.bad} THEN {place}" for place, check in enumerate(broken, 1))
     connection.execute("DROP TABLE IF EXISTS rejected; DROP TABLE IF EXISTS rejected_scans")
     with said_plainly(source):
@@ -183,7 +196,7 @@ def _csv(source: Source) -> Layout:
     head = _head(source)
     delimiter = max(DELIMITERS, key=lambda each: len(_names(head, each) & set(source.table.names)))
     names = [name.strip().lower() for name in next(csv.reader(io.StringIO(head), delimiter=delimiter))]
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    twice = [name for place, name in enumerate(names) if name and name in names[:place]]
     if twice:
         raise DataError(f"{source.name} has two columns {twice[0]}")
     columns = ", ".join(f"'given_{place}': 'VARCHAR'" for place in range(len(names)))

@@ -9,6 +9,8 @@ from loanmetrics.errors import UsageError, suggest, unknown
 from loanmetrics.facts.quoting import utf8
 from loanmetrics.tables import LENDER_TABLES, TABLES, Table
 
+# A report begins with these names: by them one in a folder is told from data.
+REPORT_COLUMNS = ("source", "table_name", "row_number", "row_key", "rule", "field", "content")
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 LOAD_ORDER = ("customers", "officers", "holidays", "loans", "loan_schedule", "repayments", "gl_balances")
 
@@ -32,7 +34,7 @@ class Source:
 
 
 def find(paths: Iterable[Path]) -> list[Source]:
-    """All files to load, parents before children; a folder stands for the data files in it."""
+    """All files to load, parents before children; a folder stands for the data files in it, reports aside."""
     files = {file.resolve(): file for path in paths for file in _files(path)}
     for file in files:
         utf8(file)
@@ -57,7 +59,7 @@ def table_of(path: Path) -> Table:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.is_file() and _suffix(file))
+        found = sorted(file for file in path.iterdir() if _is_data(file))
         if not found:
             raise UsageError(f"{path} holds no data files", f"looked for {', '.join(SUFFIXES)}")
         return found
@@ -66,6 +68,14 @@ def _files(path: Path) -> list[Path]:
     if not _suffix(path):
         raise UsageError(f"{path.name} is no data file", f"loadable: {', '.join(SUFFIXES)}")
     return [path]
+
+
+def _is_data(file: Path) -> bool:
+    if not (file.is_file() and _suffix(file)):
+        return False
+    header = ",".join(REPORT_COLUMNS).encode()
+    with file.open("rb") as content:
+        return content.read(len(header) + 1).rstrip() != header
 
 
 def _suffix(path: Path) -> str:

@@ -502,6 +502,20 @@ def test_columns_nobody_needs_are_named(database: str, tmp_path: Path) -> None:
     assert made.notices == ["loans.csv: columns not used: current_dpd"]
 
 
+def test_empty_columns_without_a_name_do_not_matter(database: str, tmp_path: Path) -> None:
+    lines = ["2024-01-01,New Year,,", "2024-05-01,, ,", "2024-06-12,Democracy Day,,slipped"]
+    made = load(database, csv(tmp_path, "holidays.csv", "holiday_date,name,,", *lines))
+    assert (made.tables["holidays"].written, made.notices) == (2, [])
+    assert held(database) == [("2024-06-12", "unnamed_value", None)]
+    [(content,)] = rows(database, "SELECT content FROM quarantined_rows")
+    assert content["column 4"] == "slipped"
+
+
+def test_row_labels_before_the_first_name_do_not_matter(database: str, tmp_path: Path) -> None:
+    made = load(database, csv(tmp_path, "holidays.csv", ",holiday_date", "0,2024-01-01"))
+    assert made.tables["holidays"].written == 1
+
+
 def test_a_repaired_row_leaves_the_quarantine(database: str, tmp_path: Path) -> None:
     load(database, csv(tmp_path, "loans.csv", LOANS, "L1,bad,2024-01-05", "L2,bad,2024-01-05"))
     load(database, csv(tmp_path, "loans-2.csv", LOANS, L1))
@@ -531,6 +545,12 @@ def test_the_report_masks_personal_data_and_unknown_columns(database: str, tmp_p
     assert "loans.csv,loans,3,,bad_line,," in text
     assert "Ikeja" in text
     assert not any(secret in text for secret in ("08031234567", "Ada", "Obi"))
+
+
+def test_a_report_in_a_folder_is_no_data(database: str, tmp_path: Path) -> None:
+    csv(tmp_path, "loans.csv", LOANS, "L1,bad,2024-01-05")
+    for _ in range(2):
+        assert load(database, tmp_path, report=tmp_path / "held.csv").tables["loans"].read == 1
 
 
 def test_a_report_is_written_though_a_later_file_is_refused(database: str, tmp_path: Path) -> None:
