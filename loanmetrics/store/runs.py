@@ -23,7 +23,13 @@ HOLDER = """
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 ABANDONED = "the process ended before the run did"
-PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|\+?\d[\d\s-]{6,}\d")
+RUN_OR_DAY = (
+    r"\b\d{8}T\d{9}-[0-9a-f]{6}\b"
+    r"|(?<![\d+-])(?:19|20|21)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!-?\d)"
+)
+PERSONAL = re.compile(
+    rf"[^\s@]+@[^\s@]+|(?P<kept>{RUN_OR_DAY})|\+?\d(?:(?!{RUN_OR_DAY})[\d\s().-]){{6,}}(?!{RUN_OR_DAY})\d"
+)
 MAX_MESSAGE = 500
 
 
@@ -139,7 +145,7 @@ def reason(error: BaseException | str) -> str:
         text = str(error)
     else:
         text = type(error).__name__
-    return PERSONAL.sub("[removed]", text)[:MAX_MESSAGE]
+    return PERSONAL.sub(lambda found: found["kept"] or "[removed]", text)[:MAX_MESSAGE]
 
 
 def _new_id(moment: datetime) -> str:
