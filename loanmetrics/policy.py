@@ -134,7 +134,7 @@ def _decimal(value: Decimal, name: str, most: int, places: int) -> None:
     _check(fine and value == round(value, places), name, f"0 to {most}, at most {places} decimals")
 
 
-def _names(values: tuple[str, ...], name: str) -> None:
+def _names(values: tuple[str, ...] | str, name: str) -> None:
     wanted = "a list of names, none of them empty or with blanks around it"
     _check(not isinstance(values, str) and all(it and it == it.strip() for it in values), name, wanted)
 

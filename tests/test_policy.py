@@ -1,6 +1,7 @@
 """A policy is refused where it would be misread, and says what was meant."""
 
 from decimal import Decimal
+from typing import Any
 from zoneinfo import available_timezones
 
 import polars as pl
@@ -49,12 +50,13 @@ def test_what_would_be_misread_is_refused(text: str, message: str) -> None:
 
 
 def test_a_policy_made_in_python_is_checked_too() -> None:
-    for name, value in (
-        ("calendar", "busines"),
-        ("dpd_count", "Inclusive"),
-        ("final_statuses", "Closed"),
-        ("cash_methods", "Cash"),
-    ):
+    given: dict[str, Any] = {
+        "calendar": "busines",
+        "dpd_count": "Inclusive",
+        "final_statuses": "Closed",
+        "cash_methods": "Cash",
+    }
+    for name, value in given.items():
         with pytest.raises(UsageError, match=name):
             Policy(**{name: value})
 
