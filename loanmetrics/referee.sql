@@ -413,6 +413,7 @@ flow_sums AS (  -- rows alone: the loan need be neither disbursed nor on the boo
            count(*) FILTER (WHERE backdated AND day > now - $flow_days AND day <= now) AS backdated_count,
            count(*) FILTER (
                WHERE reversed AND coalesce(reversal, day) > now - $flow_days AND coalesce(reversal, day) <= now
+                 AND day <= now
            ) AS reversals_count
     FROM receipts, days
     GROUP BY cell
@@ -433,6 +434,7 @@ late_cash AS (
     JOIN methods m USING (method)
     JOIN loans USING (loan)
     WHERE list_contains($cash_methods::VARCHAR[], m.name)
+      AND r.amount > 0
       AND r.day > $as_of - $float_gap_window_days
       AND r.day <= $as_of
       AND NOT (r.reversed AND (r.reversal IS NULL OR r.reversal <= $as_of))

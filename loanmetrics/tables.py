@@ -141,7 +141,15 @@ LOANS = Table(
     identity=("loan_id",),
     writer="lender",
     partition_by="disbursement_date",
-    rules=(Rule("term_out_of_range", "loan_term_days NOT BETWEEN 0 AND 36500", "0 to 36500 days"),),
+    rules=(
+        Rule("term_out_of_range", "loan_term_days NOT BETWEEN 0 AND 36500", "0 to 36500 days"),
+        Rule(
+            "interest_too_large",
+            "loan_amount * interest_rate * TRY_CAST(loan_term_days AS DECIMAL(5,0))"
+            " > 365::DECIMAL(3,0) * $max_amount",
+            "interest of the whole term above Policy.max_amount",
+        ),
+    ),
     about="One row per loan.",
 )
 

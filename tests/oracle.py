@@ -180,13 +180,21 @@ def broken_rule(table: tables.Table, row: Row, policy: Policy) -> str | None:
     for column in columns:
         if column.one_of and column.name in given and given[column.name] not in column.one_of:
             return f"unknown_{column.name}"
-    return own_rule(table.name, given)
+    return own_rule(table.name, given, policy)
 
 
-def own_rule(table: str, given: Row) -> str | None:
+def whole_interest(given: Row) -> Fraction:
+    """What a loan would earn over its term."""
+    rate, term = Fraction(given.get("interest_rate") or 0), given.get("loan_term_days") or 0
+    return Fraction(given["loan_amount"]) * rate * term / 365
+
+
+def own_rule(table: str, given: Row, policy: Policy) -> str | None:
     """The rules one table has beyond its columns."""
     if table == "loans" and not 0 <= given.get("loan_term_days", 0) <= 36_500:
         return "term_out_of_range"
+    if table == "loans" and whole_interest(given) > policy.max_amount:
+        return "interest_too_large"
     if table == "repayments":
         names = ("principal_paid", "interest_paid", "fees_paid", "penalty_paid")
         parts = sum(minor(given.get(name)) for name in names)
@@ -806,7 +814,8 @@ def flow_measures(loan: Loan, day: date, policy: Policy) -> Measures:
         if within(row.paid_on, day, policy.flow_days):
             found["total_entries"] += 1
             found["backdated_count"] += row.is_backdated
-        if row.is_reversed and within(row.reversal_date or row.paid_on, day, policy.flow_days):
+        undone_on = row.reversal_date or row.paid_on
+        if row.is_reversed and row.paid_on <= day and within(undone_on, day, policy.flow_days):
             found["reversals_count"] += 1
     for row, entry in entries(loan, day):
         if day.replace(day=1) <= row.paid_on:
@@ -823,7 +832,7 @@ def flow_measures(loan: Loan, day: date, policy: Policy) -> Measures:
 
 def has_float_gap(row: Payment, policy: Policy) -> bool:
     """Cash recorded later than allowed, in the lender's days."""
-    if row.method not in policy.cash_methods or row.created_at is None:
+    if row.method not in policy.cash_methods or row.created_at is None or not row.amount:
         return False
     recorded = row.created_at.astimezone(ZoneInfo(policy.time_zone)).date()
     return (recorded - row.paid_on).days > policy.float_gap_days

@@ -81,15 +81,15 @@ SELECT loan,
        ) AS backdated_count,
        count(*) FILTER (
            WHERE reversed AND coalesce(reversal, day) > %(as_of)s - %(flow_days)s
-             AND coalesce(reversal, day) <= %(as_of)s
+             AND coalesce(reversal, day) <= %(as_of)s AND day <= %(as_of)s
        ) AS reversals_count,
        count(*) FILTER (
-           WHERE counts AND day > %(as_of)s - %(float_gap_window_days)s AND method = ANY (%(cash)s::int[])
+           WHERE counts AND amount > 0 AND day > %(as_of)s - %(float_gap_window_days)s AND method = ANY (%(cash)s::int[])
              AND (created AT TIME ZONE %(time_zone)s)::date - date '1970-01-01' - day > %(float_gap_days)s
        ) AS float_gap_count
 FROM (
     SELECT r.loan, r.day, r.reversed, r.reversal, r.principal, r.interest, r.fees, r.waiver, r.waiver_type,
-           r.backdated, r.method, r.created, b.closing, b.first_limit,
+           r.amount, r.backdated, r.method, r.created, b.closing, b.first_limit,
            r.day <= %(as_of)s AND NOT (r.reversed AND coalesce(r.reversal, -2147483647) <= %(as_of)s) AS counts,
            CASE WHEN r.reversed THEN coalesce(r.reversal, -2147483647) ELSE 2147483647 END AS gone,
            r.principal + r.interest + CASE WHEN b.has_fee THEN r.fees ELSE 0 END

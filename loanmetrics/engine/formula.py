@@ -19,6 +19,8 @@ def agg(names: tuple[str, ...], catalogue: Catalogue) -> list[pl.Expr]:
 def expr(name: str, catalogue: Catalogue, policy: Policy) -> pl.Expr:
     """A metric as one expression over measure columns, named like the metric."""
     metric = catalogue.metric(name)
+    if metric.unit == "money":
+        return pl.sql_expr(metric.formula).cast(pl.Int64).alias(name)
     value = pl.sql_expr(expand(metric.formula, catalogue, policy)).cast(pl.Float64)
     return (half_away(value) if metric.rounded else value).alias(name)
 

@@ -142,9 +142,33 @@ class Repayments:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """The loan keys of a shard, ascending; gaps are allowed, a place is the position of a key."""
+
+    loan: Ints
+
+    def __len__(self) -> int:
+        return len(self.loan)
+
+    def places(self, keys: pl.Series) -> Ints:
+        """Positions of loan keys that the shard holds."""
+        first, last = (int(self.loan[0]), int(self.loan[-1])) if len(self) else (0, -1)
+        offset = ints(keys) - first
+        return offset if last - first + 1 == len(self) else self._position[offset]
+
+    @cached_property
+    def _position(self) -> Ints:
+        """Place by distance from the first key."""
+        position = np.full(int(self.loan[-1] - self.loan[0]) + 1, -1, dtype=np.int64)
+        position[self.loan - self.loan[0]] = np.arange(len(self))
+        return position
+
+
+@dataclass(frozen=True)
 class Ledger:
     """Loans, dues and repayments of one shard, ready for any day."""
 
+    keys: Keys
     loans: Loans
     dues: Dues
     repayments: Repayments
@@ -215,10 +239,8 @@ def read(shard: Shard, policy: Policy) -> Ledger:
             ordered.repayments.select(REPAYMENT_COLUMNS),
         ]
     )
-    base = int(loans["loan"][0]) if len(loans) else 0
-    return Ledger(
-        _loans(loans, policy), _dues(schedule, loans, base), _repayments(repayments, base, len(loans))
-    )
+    keys = Keys(ints(loans["loan"]))
+    return Ledger(keys, _loans(loans, policy), _dues(schedule, loans, keys), _repayments(repayments, keys))
 
 
 def ints(column: pl.Series, null: int = 0) -> Ints:
@@ -237,12 +259,14 @@ def _loans(frame: pl.DataFrame, policy: Policy) -> Loans:
     given = ints(frame["maturity"], NEVER)
     status = ints(frame["status"], -1)
     final = [LOAN_STATUSES.index(name) for name in policy.final_statuses if name in LOAN_STATUSES]
+    amount, fee = ints(frame["amount"]), ints(frame["fee"])
+    _guard(amount, fee)
     return Loans(
         cell=ints(frame["cell"]),
-        amount=ints(frame["amount"]),
+        amount=amount,
         disbursed=disbursed,
         maturity=np.where(given == NEVER, by_term, given),
-        fee=ints(frame["fee"]),
+        fee=fee,
         channel=ints(frame["channel"], -1),
         final=np.isin(status, final),
         written_off=status == LOAN_STATUSES.index(WRITTEN_OFF),
@@ -250,15 +274,15 @@ def _loans(frame: pl.DataFrame, policy: Policy) -> Loans:
     )
 
 
-def _dues(schedule: pl.DataFrame, loans: pl.DataFrame, base: int) -> Dues:
+def _dues(schedule: pl.DataFrame, loans: pl.DataFrame, keys: Keys) -> Dues:
     frame = schedule.filter(pl.sum_horizontal("principal", "interest", "fee") > 0)
-    local = ints(frame["loan"]) - base
+    local = keys.places(frame["loan"])
     missing = np.flatnonzero(Spans.of(local, len(loans)).empty)
     frame = frame.with_columns(implied=pl.lit(False))
     if len(missing):
         added = _implied(loans[missing]).filter(pl.sum_horizontal("principal", "interest", "fee") > 0)
         frame = pl.concat([frame, added.cast(frame.schema)]).sort("loan", maintain_order=True)
-        local = ints(frame["loan"]) - base
+        local = keys.places(frame["loan"])
     due, parts = ints(frame["due"]), {part: ints(frame[part]) for part in PARTS}
     _guard(*parts.values())
     return Dues(local, due, **parts, implied=flags(frame["implied"]), spans=Spans.of(local, len(loans)))
@@ -279,8 +303,8 @@ def _implied(loans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _repayments(frame: pl.DataFrame, base: int, loans: int) -> Repayments:
-    loan, day = ints(frame["loan"]) - base, ints(frame["day"])
+def _repayments(frame: pl.DataFrame, keys: Keys) -> Repayments:
+    loan, day = keys.places(frame["loan"]), ints(frame["day"])
     undone = flags(frame["reversed"])
     reversal = np.where(undone, ints(frame["reversal"], NEVER), NEVER)
     reversal = np.where(undone & (reversal == NEVER), day, reversal)
@@ -304,7 +328,7 @@ def _repayments(frame: pl.DataFrame, base: int, loans: int) -> Repayments:
         reversed=undone,
         reversal=reversal,
         unsplit=(split == 0) & (amount > 0),
-        spans=Spans.of(loan, loans),
+        spans=Spans.of(loan, len(keys)),
     )
 
 

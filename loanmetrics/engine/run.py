@@ -9,8 +9,10 @@ import polars as pl
 
 from loanmetrics.engine.book import Book, Shard
 from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.ledger import LARGEST_SUM
 from loanmetrics.engine.metric import Measure, Metric
 from loanmetrics.engine.state import Channels, State, channels, open_shard
+from loanmetrics.errors import DataError
 
 PLACE = ("officer_id", "region", "branch")
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -33,11 +35,12 @@ def each_shard(book: Book, visit: "Visit[Result]", executor: Executor | None = N
     reference = channels(book)
     tasks = [(shard, book, reference, visit) for shard in book.facts.shards]
     if executor is None:
-        return [_visit(*task) for task in tasks]
-    return list(executor.map(_visit, *zip(*tasks, strict=True))) if tasks else []
+        return [visit_shard(*task) for task in tasks]
+    return list(executor.map(visit_shard, *zip(*tasks, strict=True))) if tasks else []
 
 
-def _visit(shard: Shard, book: Book, reference: Channels, visit: "Visit[Result]") -> Result:
+def visit_shard(shard: Shard, book: Book, reference: Channels, visit: "Visit[Result]") -> Result:
+    """Stand in one shard at the end of the book's day; ``reference`` are the channels of the whole book."""
     return visit(open_shard(shard, book, reference))
 
 
@@ -65,7 +68,7 @@ def explain(book: Book) -> str:
 
 def _of_loans(measure: Measure) -> pl.Expr:
     value = pl.sql_expr(measure.sql).cast(pl.Int64)
-    return (value.max() if measure.kind == "distinct" else value.sum()).alias(measure.name)
+    return value.sum().alias(measure.name)
 
 
 def _loan_measures(catalogue: Catalogue) -> list[Measure]:
@@ -73,16 +76,35 @@ def _loan_measures(catalogue: Catalogue) -> list[Measure]:
 
 
 def merge(book: Book, catalogue: Catalogue, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Add up the shards, name the cells, take in frozen PAR15, and set the flags of whole cells."""
-    measures = _loan_measures(catalogue)
-    schema = pl.Schema({"cell": pl.Int64(), **{measure.name: pl.Int64() for measure in measures}})
-    merged = pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema).cast(schema) for part in parts)])
-    merged = merged.group_by("cell").agg(
-        pl.col(measure.name).max() if measure.kind == "distinct" else pl.col(measure.name).sum()
-        for measure in measures
-    )
-    named = book.facts.cells.cast({"cell": pl.Int64}).join(merged, on="cell", how="left").drop("cell")
+    """Add up the shards and make figures of the sums."""
+    return figures(book, catalogue, add_up(catalogue, parts))
+
+
+def add_up(catalogue: Catalogue, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Sums of several parts of a book, by cell; a part may be taken away by negating it."""
+    names = [measure.name for measure in _loan_measures(catalogue)]
+    schema = pl.Schema({"cell": pl.Int64(), **dict.fromkeys(names, pl.Int64())})
+    whole = pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema).cast(schema) for part in parts)])
+    _guard(whole.select(names))
+    return whole.group_by("cell").agg(pl.col(names).sum()).sort("cell")
+
+
+def _guard(sums: pl.DataFrame) -> None:
+    """Refuse sums that could leave 64 bits, which would wrap without a sound."""
+    for name, size in sums.select(pl.all().cast(pl.Float64).abs().sum()).row(0, named=True).items():
+        if size > LARGEST_SUM:
+            raise DataError(f"{name} of the whole book exceeds 64-bit sums", "see Policy.max_amount")
+
+
+def figures(book: Book, catalogue: Catalogue, sums: pl.DataFrame) -> pl.DataFrame:
+    """Name the cells of a whole book's sums, take in frozen PAR15, and set the flags of whole cells."""
+    named = book.facts.cells.cast({"cell": pl.Int64}).join(sums, on="cell", how="left").drop("cell")
     named = _with_frozen(book, named.fill_null(0) if len(named) else named)
+    named = named.with_columns(
+        (pl.col(measure.name) > 0).cast(pl.Int64)
+        for measure in catalogue.measures.values()
+        if measure.kind == "distinct"
+    )
     flags = [
         pl.sql_expr(m.sql).cast(pl.Int64).alias(m.name)
         for m in catalogue.measures.values()
@@ -115,21 +137,24 @@ def group(cell_table: pl.DataFrame, by: Sequence[str], catalogue: Catalogue) -> 
 
 
 def evaluate(groups: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
-    """Every metric and band of every group; measures stay exact beside them."""
+    """Every metric and band of every group; measures stay exact beside them, and so does money made of them."""
     policy = book.policy
     scope = groups.select(
         *(pl.col(name).cast(pl.Float64) for name in catalogue.measures),
         *(pl.lit(getattr(policy, name)).alias(f"policy_{name}") for name in _policy_names(catalogue)),
     )
+    money = [metric for metric in catalogue.metrics.values() if metric.unit == "money"]
+    exact = groups.select(pl.sql_expr(metric.formula).cast(pl.Int64).alias(metric.name) for metric in money)
     for metric in catalogue.metrics.values():
-        scope = scope.with_columns(_value(metric))
+        value = exact[metric.name].cast(pl.Float64) if metric in money else _value(metric)
+        scope = scope.with_columns(value)
         if metric.rounded:
             scope = scope.with_columns(
                 pl.col(metric.name).alias(f"{metric.name}_raw"), half_away(pl.col(metric.name))
             )
     bands = [banded(metric) for metric in catalogue.metrics.values() if metric.bands]
-    figures = scope.select(*(_typed(metric) for metric in catalogue.metrics.values()), *bands)
-    return pl.concat([groups, figures], how="horizontal")
+    made = scope.select(*(_typed(metric) for metric in catalogue.metrics.values()), *bands)
+    return pl.concat([groups, made.with_columns(exact)], how="horizontal")
 
 
 def _policy_names(catalogue: Catalogue) -> list[str]:

@@ -46,7 +46,10 @@ def channels(book: Book) -> Channels:
         facts.officers, on="officer_id", how="left", maintain_order="left"
     )
     mine = (officers["primary_channel"].to_numpy()[:, None] == names.to_numpy()[None, :]) & usable
-    return Channels(np.where(mine.any(axis=1)[:, None], mine, fallback[None, :]))
+    cells = officers["cell"].to_numpy()
+    allowed = np.zeros((int(cells.max(initial=-1)) + 1, len(names)), dtype=np.bool_)
+    allowed[cells] = np.where(mine.any(axis=1)[:, None], mine, fallback[None, :])
+    return Channels(allowed)
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class State:
     def reopened(self) -> Flags:
         """Loans whose closing was undone by a reversal: a finding."""
         ledger, day = self.ledger, self.book.day
-        undone = (ledger.closing <= day) & (ledger.reopening <= day)
+        undone = (ledger.closing <= day) & (ledger.reopening <= day) & (ledger.loans.disbursed <= day)
         return undone & (self.now.outstanding > self.book.policy.tolerance_minor)
 
     def _flows(self) -> dict[str, Ints]:
@@ -206,7 +209,7 @@ class State:
     def _entries(self) -> dict[str, Ints]:
         rows, day, window = self.ledger.repayments, self.book.day, self.book.policy.flow_days
         one = np.ones(len(rows.day), dtype=np.int64)
-        undone = np.flatnonzero((rows.reversal > day - window) & (rows.reversal <= day))
+        undone = np.flatnonzero((rows.reversal > day - window) & (rows.reversal <= day) & (rows.day <= day))
         return {
             "entries": self._within(one > 0, window, one),
             "backdated": self._within(rows.backdated, window, one),
@@ -236,15 +239,16 @@ def open_shard(shard: Shard, book: Book, reference: Channels) -> State:
     """Read one shard and stand at the end of the as-of day."""
     ledger = read(shard, book.policy)
     timeline = build(ledger, book.counting, book.policy.tolerance_minor)
-    return State(book, timeline, reference, _cash_rows(shard, book))
+    return State(book, timeline, reference, _cash_rows(shard, ledger, book))
 
 
-def _cash_rows(shard: Shard, book: Book) -> pl.DataFrame:
+def _cash_rows(shard: Shard, ledger: Ledger, book: Book) -> pl.DataFrame:
     """Counting cash payments of the float-gap window, with the time they were recorded."""
     day, methods = book.day, book.facts.methods
     cash = methods.filter(pl.col("name").is_in(book.policy.cash_methods))["method"]
     window = (pl.col("day") > day - book.policy.float_gap_window_days) & (pl.col("day") <= day)
     undone = pl.col("reversed") & (pl.col("reversal").fill_null(day) <= day)
-    chosen = shard.repayments.filter(window & pl.col("method").is_in(cash.implode()) & ~undone)
-    local = pl.col("loan") - pl.lit(shard.loans.select(pl.col("loan").min()).collect().item() or 0)
-    return chosen.select("day", "created", local=local).sort("local").collect()
+    paid = pl.col("method").is_in(cash.implode()) & (pl.col("amount") > 0)
+    chosen = shard.repayments.filter(window & paid & ~undone)
+    rows = chosen.select("loan", "day", "created").sort("loan").collect()
+    return rows.with_columns(local=ledger.keys.places(rows["loan"]))
