@@ -241,13 +241,13 @@ def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> 
 def _from_database(url: str, policy: Policy) -> core.Facts:
     import psycopg
 
-    from loanmetrics.facts.extract import extract
+    from loanmetrics.facts.extract import extract, snapshot
     from loanmetrics.store.session import connect
 
     connect(url, "loanmetrics notebook").close()  # says plainly why it cannot
     try:
-        with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder:
-            return _from_raw(lambda connection: extract(url, connection, Path(folder)), policy)
+        with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder, snapshot(url) as held:
+            return _from_raw(lambda connection: extract(held, connection, Path(folder)), policy)
     except psycopg.Error as error:
         why = error.diag.message_primary or type(error).__name__
         raise StoreError(f"the database cannot be read: {why}", "loanmetrics migrate") from None

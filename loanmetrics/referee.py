@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from loanmetrics.facts import lake
 from loanmetrics.policy import Policy
 from loanmetrics.tables import LOAN_STATUSES, WRITTEN_OFF
 
@@ -65,14 +66,6 @@ def parameters(as_of: date, policy: Policy) -> dict[str, Any]:
     }
 
 
-def scan(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
-    """Name the files of a facts folder as views."""
-    for name in (*SHARDED, *SINGLE):
-        pattern = folder / (f"{name}-*.parquet" if name in SHARDED else f"{name}.parquet")
-        quoted = str(pattern).replace("'", "''")
-        connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet('{quoted}')")
-
-
 def _ask(facts: Facts, query: str, given: dict[str, Any]) -> "pl.DataFrame":
     with _connected(facts) as connection:
         answer: pl.DataFrame = connection.sql(f"{sql()}\n{query}", params=given).pl()
@@ -87,5 +80,5 @@ def _connected(facts: Facts) -> "Iterator[duckdb.DuckDBPyConnection]":
         yield facts
         return
     with duckdb.connect() as connection:
-        scan(connection, Path(facts))
+        lake.relate(connection, Path(facts))
         yield connection

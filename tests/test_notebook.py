@@ -18,7 +18,9 @@ from loanmetrics import notebook
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import GROUPS
 from loanmetrics.errors import DataError, StoreError, UsageError
-from loanmetrics.facts import lake, prepare, raw
+from loanmetrics.facts import prepare, raw
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.writing import write
 from loanmetrics.notebook import By
 from tests.support import SAMPLE, SAMPLE_DAY
 
@@ -58,7 +60,9 @@ def csv_folder(folder: Path) -> Path:
 def facts_folder(folder: Path) -> Path:
     with raw.connect() as connection:
         raw.from_frames(connection, tables())
-        lake.write(connection, folder, prepare.prepare(connection, lm.Policy()), shard_loans=700)
+        intake = prepare.prepare(connection, lm.Policy())
+        lake = Lake(folder)
+        lake.point_to(write(connection, lake, "run", lm.Policy(), intake, 700, engine="test"))
     return folder
 
 

@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 
 from loanmetrics import referee
+from loanmetrics.facts import lake
 from loanmetrics.policy import Policy
 
 Run = Callable[[], pl.DataFrame]
@@ -26,7 +27,7 @@ def on_parquet(folder: Path, as_of: date, policy: Policy) -> Run:
 def in_memory(folder: Path, as_of: date, policy: Policy) -> Run:
     """Loading is not part of a run."""
     files = duckdb.connect()
-    referee.scan(files, folder)
+    lake.relate(files, folder)
     connection = duckdb.connect()
     for name in (*referee.SHARDED, *referee.SINGLE):
         connection.register("loading", files.sql(f"FROM {name}").to_arrow_table())

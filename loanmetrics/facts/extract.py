@@ -1,6 +1,7 @@
 """PostgreSQL -> typed raw relations: parallel readers of one exported snapshot, lean columns, leaf by leaf."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,20 +38,38 @@ class Source:
     sums: dict[str, int]
 
 
-def extract(url: str, connection: "DuckDBPyConnection", folder: Path, readers: int = 2) -> Source:
-    """Copy what the engine reads into ``folder`` and relate it as ``raw.<table>``; returns the source's own totals."""
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the source, which any number of readers may share while it is held."""
+
+    url: str
+    leader: psycopg.Connection
+    name: str
+
+
+def extract(
+    snapshot: Snapshot,
+    connection: "DuckDBPyConnection",
+    folder: Path,
+    readers: int = 2,
+    loans: Collection[str] | None = None,
+) -> Source:
+    """Copy what the engine reads into ``folder`` and relate it as ``raw.<table>``; returns the source's own totals.
+
+    With ``loans``, of the tables by loan only the rows of these loans; the totals are always of whole tables.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with _snapshot(url) as (leader, snapshot):
-        tasks = [(name, leaf) for name in BLOCK_ORDER for leaf in _leaves(leader, name)]
-        with ThreadPoolExecutor(readers) as pool:
-            copies = [
-                pool.submit(_copy, url, snapshot, name, leaf, folder / f"{name}-{number:04}.csv")
-                for number, (name, leaf) in enumerate(tasks)
-            ]
-            source = _totals(leader)
-            for copied in copies:
-                copied.result()
-        frozen = _frozen_par15(leader)
+    leader = snapshot.leader
+    tasks = [(name, leaf) for name in BLOCK_ORDER for leaf in _parts(leader, name, whole=loans is None)]
+    with ThreadPoolExecutor(readers) as pool:
+        copies = [
+            pool.submit(_copy, snapshot, name, leaf, folder / f"{name}-{number:04}.csv", loans)
+            for number, (name, leaf) in enumerate(tasks)
+        ]
+        source = _totals(leader)
+        for copied in copies:
+            copied.result()
+    frozen = _frozen_par15(leader)
     _relate(connection, folder)
     connection.execute(f"CREATE TABLE facts_par15 ({PAR15_SCHEMA})")
     if frozen:
@@ -59,12 +78,13 @@ def extract(url: str, connection: "DuckDBPyConnection", folder: Path, readers: i
 
 
 @contextmanager
-def _snapshot(url: str) -> Iterator[tuple[psycopg.Connection, str]]:
+def snapshot(url: str) -> Iterator[Snapshot]:
+    """Hold one state of the source for as long as the block."""
     with psycopg.connect(url) as leader:
         _read_only(leader)
         row = leader.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None
-        yield leader, row[0]
+        yield Snapshot(url, leader, row[0])
 
 
 def _read_only(connection: psycopg.Connection) -> None:
@@ -73,21 +93,28 @@ def _read_only(connection: psycopg.Connection) -> None:
     connection.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
 
 
-def _leaves(leader: psycopg.Connection, name: str) -> list[str]:
-    """The table itself, or its partitions, largest first."""
+def _parts(leader: psycopg.Connection, name: str, whole: bool) -> list[str]:
+    """What to copy one by one: for a whole table its partitions, largest first."""
+    if not whole:
+        return [name]
     try:
         return [row[0] for row in leader.execute(LEAVES, [name]).fetchall()] or [name]
     except psycopg.errors.UndefinedTable:
         raise StoreError(f"the database has no table {name}", "run: loanmetrics migrate") from None
 
 
-def _copy(url: str, snapshot: str, name: str, leaf: str, path: Path) -> None:
+def _copy(snapshot: Snapshot, name: str, leaf: str, path: Path, loans: Collection[str] | None) -> None:
     columns = sql.SQL(", ").join(map(sql.Identifier, _columns(name)))
-    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT csv)").format(columns, sql.SQL(leaf))
-    with psycopg.connect(url) as reader:
+    chosen: sql.Composable = sql.SQL("")
+    if loans is not None and "loan_id" in _columns(name):
+        chosen = sql.SQL(" WHERE loan_id = ANY({})").format(sql.Literal(sorted(loans)))
+    query = sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT csv)").format(
+        columns, sql.SQL(leaf), chosen
+    )
+    with psycopg.connect(snapshot.url) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.read_only = True
-        reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+        reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot.name))
         reader.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
         with reader.cursor() as cursor, cursor.copy(query) as copy, path.open("wb") as out:
             for block in copy:
@@ -128,10 +155,20 @@ def _relate(connection: "DuckDBPyConnection", folder: Path) -> None:
                 f"COPY ({_typed(name, copies)}) TO {_literal(parsed)} (FORMAT parquet, COMPRESSION lz4)"
             )
         except duckdb.Error as error:
-            raise DataError(f"{name} cannot be read from the source: {error}") from None
+            raise DataError(*_plainly(name, str(error))) from None
         for copy in copies:
             copy.unlink()
         connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM read_parquet({_literal(parsed)})")
+
+
+def _plainly(name: str, error: str) -> tuple[str, str]:
+    """What a parser's error means; it quotes rows, which may hold personal data."""
+    column = re.search(r"[Cc]olumn (?:named )?\"?(\w+)\"?", error)
+    where = f" of column {column[1]}" if column and column[1] in _columns(name) else ""
+    return (
+        f"{name}: a value{where} cannot be read from the source",
+        "e.g. a year before 1, or text of many MB",
+    )
 
 
 def _typed(name: str, copies: list[Path]) -> str:

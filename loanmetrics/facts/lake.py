@@ -1,10 +1,20 @@
-"""Sharded integer files: written once per extraction, read by the engine and by nothing else."""
+"""Versions of a lender's facts: immutable Parquet files in one folder, and a manifest per run that names them.
 
-import json
-import shutil
+A file is written once and never changed, so a reader is never blocked and an old version stays readable for as
+long as its manifest is kept. A loan whose rows changed stands, whole, under a new key in a newer shard; its old key
+is listed in ``gone``. Readers open the manifest of a completed run, never what lies newest in the folder.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
 
 from loanmetrics.engine.book import DUE_ORDER, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
 from loanmetrics.errors import DataError
@@ -12,133 +22,193 @@ from loanmetrics.facts.prepare import Intake
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:
-    import polars as pl
     from duckdb import DuckDBPyConnection
 
-FORMAT = 1
-SHARD_LOANS = 250_000
-ORDERS: dict[str, tuple[str, ...]] = {
-    "loans": LOAN_ORDER,
-    "schedule": DUE_ORDER,
-    "repayments": REPAYMENT_ORDER,
+FORMAT = 2
+CURRENT = "manifest.json"
+SHARDED = ("loans", "schedule", "repayments")
+NAMED = ("cells", "officers", "channels", "methods", "holidays", "par15")
+SOURCE_TABLES = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
+PAR15_SCHEMA = (
+    "snapshot_day INTEGER, officer_id VARCHAR, region VARCHAR, branch VARCHAR, exposure BIGINT, loans BIGINT"
+)
+ORDERS = {
+    "loans": ", ".join(LOAN_ORDER),
+    "schedule": ", ".join(DUE_ORDER),
+    "repayments": ", ".join(REPAYMENT_ORDER),
 }
-DIMENSIONS = {
+SMALL_ORDERS = {
     "cells": "cell",
     "officers": "officer_id",
     "channels": "channel",
     "methods": "method",
     "holidays": "day",
+    "par15": "ALL",
 }
-PAR15_SCHEMA = (
-    "snapshot_day INTEGER, officer_id VARCHAR, region VARCHAR, branch VARCHAR, exposure BIGINT, loans BIGINT"
-)
 PARQUET = "FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 262144"
 
 
-def write(
-    connection: "DuckDBPyConnection", folder: Path, intake: Intake, shard_loans: int = SHARD_LOANS
-) -> None:
-    """Write prepared facts to an empty ``folder``; the manifest comes last, so half a folder is never read."""
-    folder.mkdir(parents=True, exist_ok=True)
-    row = connection.execute("SELECT count(*) FROM loan_keys").fetchone()
-    shards = max(1, -(-(row[0] if row else 0) // shard_loans))
-    for name, order in ORDERS.items():
-        _write_shards(connection, folder, name, ", ".join(order), shards, shard_loans)
-    connection.execute(f"CREATE TABLE IF NOT EXISTS facts_par15 ({PAR15_SCHEMA})")
-    for name, sorted_by in (*DIMENSIONS.items(), ("par15", "ALL")):
-        connection.execute(
-            f"COPY (SELECT * FROM facts_{name} ORDER BY {sorted_by}) "
-            f"TO '{_quoted(folder / f'{name}.parquet')}' ({PARQUET})"
-        )
-    _write_manifest(folder, shards, intake)
+class ShardFiles(msgspec.Struct, frozen=True):
+    """One shard: files ``loans-<name>.parquet``, ``schedule-...``, ``repayments-...``; keys ``first`` to ``last``."""
+
+    name: str
+    loans: int
+    first: int
+    last: int
 
 
-def _write_shards(
-    connection: "DuckDBPyConnection", folder: Path, name: str, order: str, shards: int, size: int
-) -> None:
-    """One sorted file per loan range; several shards are first split apart, so that each sort stays small."""
-    if shards == 1:
-        connection.execute(
-            f"COPY (SELECT * FROM facts_{name} ORDER BY {order}) TO '{_shard_path(folder, name, 0)}' ({PARQUET})"
+class Day(msgspec.Struct, frozen=True):
+    """The sums that a version gave on one day, so that the next run of that day need not start afresh."""
+
+    as_of: date
+    measures: str
+    findings: dict[str, int]
+
+
+class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One version of the facts: everything a figure of its run depends on, beside the engine itself.
+
+    ``small`` names the file of each small table: the dimensions, ``gone`` (retired loan keys), ``held`` (rows
+    held back), ``odd`` (findings by loan), ``sums`` (the day's sums by cell). ``rows`` and ``sums`` are totals of what
+    was read, by source table; ``mark`` is where the source's change log stood.
+    """
+
+    run_id: str
+    engine: str
+    policy: dict[str, Any]
+    shards: tuple[ShardFiles, ...]
+    small: dict[str, str]
+    next_loan: int
+    rows: dict[str, int]
+    sums: dict[str, int]
+    mark: dict[str, Any] | None = None
+    day: Day | None = None
+    format: int = FORMAT
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Names of all files this version needs."""
+        sharded = (f"{kind}-{shard.name}.parquet" for kind in SHARDED for shard in self.shards)
+        return frozenset((*sharded, *self.small.values()))
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A folder of facts files and manifests."""
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        """Where a file of this lake lies."""
+        return self.folder / name
+
+    def manifest(self, run_id: str) -> Path:
+        """Where a run's manifest lies."""
+        return self.folder / "manifests" / f"{run_id}.json"
+
+    def holds(self, run_id: str) -> bool:
+        """Whether a run's manifest and all files it names are here."""
+        return self.manifest(run_id).is_file() and all(
+            self.path(name).is_file() for name in self.version(run_id).files
         )
-        return
-    split = folder / f".split-{name}"
-    connection.execute(
-        f"COPY (SELECT *, loan // {size} AS shard FROM facts_{name}) TO '{_quoted(split)}' "
-        "(FORMAT parquet, PARTITION_BY (shard), OVERWRITE)"
+
+    def version(self, run_id: str) -> Version:
+        """The facts as a run knew them."""
+        path = self.manifest(run_id)
+        if not path.is_file():
+            raise DataError(f"the facts of run {run_id} are not kept here", "loanmetrics runs")
+        return _read(path)
+
+    @cached_property
+    def current(self) -> Version:
+        """The version of the last run that completed."""
+        path = self.path(CURRENT)
+        if not path.is_file():
+            raise DataError(f"{self.folder} holds no facts", "it has no manifest.json; extract or load first")
+        return _read(path)
+
+    def keep(self, version: Version) -> None:
+        """Have a run's files on disk and write its manifest, before the run completes."""
+        for name in version.files:
+            if version.run_id in name:
+                _sync(self.path(name))
+        _replace(self.manifest(version.run_id), msgspec.json.encode(version))
+
+    def point_to(self, version: Version) -> None:
+        """Name the version that readers without a database open, after its run has completed."""
+        _replace(self.path(CURRENT), msgspec.json.encode(version))
+
+    def small(self, version: Version, name: str) -> pl.DataFrame:
+        """One of a version's small tables."""
+        return pl.read_parquet(self.path(version.small[name]))
+
+    def facts(self, version: Version) -> Facts:
+        """A version's facts, as lazy scans of its shards."""
+        named = {name: self.small(version, name) for name in NAMED}
+        return Facts(
+            tuple(self.shards(version)),
+            **(named | {"cells": inhabited(named["cells"])}),
+        )
+
+    def shards(self, version: Version) -> Iterator[Shard]:
+        """A version's shards, without the loans that stand elsewhere by now."""
+        gone = self.small(version, "gone")["loan"]
+        for files in version.shards:
+            retired = gone.filter(gone.is_between(files.first, files.last))
+            kept = ~pl.col("loan").is_in(retired.implode()) if len(retired) else None
+            scans = [
+                pl.scan_parquet(self.path(f"{kind}-{files.name}.parquet"), glob=False) for kind in SHARDED
+            ]
+            loans, schedule, repayments = scans if kept is None else (scan.filter(kept) for scan in scans)
+            yield Shard(loans, schedule, repayments, ordered=True)
+
+    def prune(self, keep: Collection[str]) -> int:
+        """Delete the files that no manifest of the runs to ``keep`` names, and the other manifests."""
+        needed: set[str] = set()
+        manifests = self.folder / "manifests"
+        for path in manifests.glob("*.json") if manifests.is_dir() else ():
+            if path.stem in keep:
+                needed |= _read(path).files
+            else:
+                path.unlink()
+        spare = [path for path in self.folder.glob("*.parquet") if path.name not in needed]
+        for path in spare:
+            path.unlink()
+        return len(spare)
+
+
+def inhabited(cells: pl.DataFrame) -> pl.DataFrame:
+    """Cells that hold a loan; ids of the others stay taken."""
+    return cells.filter(cells["loans"] > 0).drop("loans")
+
+
+def intake(lake: Lake, version: Version) -> Intake:
+    """What a version's source held: rows and sums, rows held back, findings."""
+    held = lake.small(version, "held").group_by("table_name", "rule").len().sort("table_name", "rule")
+    odd = lake.small(version, "odd").group_by("finding").agg(pl.col("times").sum()).sort("finding")
+    return Intake(
+        version.rows,
+        version.sums,
+        {(table, rule): count for table, rule, count in held.iter_rows()},
+        dict(odd.iter_rows()),
     )
-    for number in range(shards):
-        part = split / f"shard={number}"
-        source = (
-            f"read_parquet('{_quoted(part)}/*.parquet', hive_partitioning = false)"
-            if part.exists()
-            else f"(SELECT * FROM facts_{name} LIMIT 0)"
-        )
-        connection.execute(
-            f"COPY (SELECT * FROM {source} ORDER BY {order}) TO '{_shard_path(folder, name, number)}' ({PARQUET})"
-        )
-    shutil.rmtree(split)
 
 
-def _shard_path(folder: Path, name: str, number: int) -> str:
-    return _quoted(folder / f"{name}-{number:04}.parquet")
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def _write_manifest(folder: Path, shards: int, intake: Intake) -> None:
-    manifest = {
-        "format": FORMAT,
-        "shards": shards,
-        "rows": intake.rows,
-        "sums": intake.sums,
-        "quarantine": [[table, rule, count] for (table, rule), count in intake.quarantine.items()],
-        "findings": intake.findings,
-    }
-    temporary = folder / "manifest.json.new"
-    temporary.write_text(json.dumps(manifest, indent=1))
-    temporary.rename(folder / "manifest.json")
-
-
-def manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a facts folder."""
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise DataError(f"{folder} holds no facts", "it has no manifest.json; extract or load first")
-    found: dict[str, Any] = json.loads(path.read_text())
-    if found.get("format") != FORMAT:
-        raise DataError(f"{folder} is of facts format {found.get('format')}, not {FORMAT}", "extract again")
-    return found
-
-
-def rows(folder: Path) -> dict[str, int]:
+def rows(facts: Facts) -> dict[str, int]:
     """Rows of the sharded files by source table."""
-    import polars as pl
-
-    facts = open_facts(folder).shards
-    names = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
     return {
-        table: sum(getattr(shard, name).select(pl.len()).collect().item() for shard in facts)
-        for table, name in names.items()
+        table: sum(
+            count.item()
+            for count in pl.collect_all([getattr(shard, name).select(pl.len()) for shard in facts.shards])
+        )
+        for table, name in SOURCE_TABLES.items()
     }
 
 
 def open_facts(folder: Path) -> Facts:
-    """The facts of a folder, as lazy scans of its shards."""
-    import polars as pl
-
-    def scan(name: str, number: int) -> "pl.LazyFrame":
-        return pl.scan_parquet(folder / f"{name}-{number:04}.parquet", glob=False)
-
-    shards = tuple(
-        Shard(scan("loans", number), scan("schedule", number), scan("repayments", number), ordered=True)
-        for number in range(manifest(folder)["shards"])
-    )
-    return Facts(
-        shards, **{name: pl.read_parquet(folder / f"{name}.parquet") for name in (*DIMENSIONS, "par15")}
-    )
+    """The facts of a folder's current version."""
+    lake = Lake(folder)
+    return lake.facts(lake.current)
 
 
 def open_book(folder: Path, as_of: date, policy: Policy | None = None) -> Book:
@@ -146,17 +216,64 @@ def open_book(folder: Path, as_of: date, policy: Policy | None = None) -> Book:
     return Book(open_facts(folder), as_of, policy or Policy())
 
 
+def relate(connection: "DuckDBPyConnection", folder: Path) -> None:
+    """The current version's tables as DuckDB views."""
+    lake = Lake(folder)
+    version = lake.current
+    for name in (*NAMED, "gone"):
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM {_scan(lake, [version.small[name]])}")
+    connection.execute(
+        "CREATE OR REPLACE VIEW cells AS SELECT * EXCLUDE (loans) "
+        f"FROM {_scan(lake, [version.small['cells']])} WHERE loans > 0"
+    )
+    for kind in SHARDED:
+        files = [f"{kind}-{shard.name}.parquet" for shard in version.shards]
+        connection.execute(
+            f"CREATE OR REPLACE VIEW {kind} AS FROM {_scan(lake, files)} ANTI JOIN gone USING (loan)"
+        )
+
+
+def quoted(path: Path) -> str:
+    """A path as an SQL literal."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _scan(lake: Lake, files: list[str]) -> str:
+    return f"read_parquet([{', '.join(quoted(lake.path(name)) for name in files)}])"
+
+
+def _read(path: Path) -> Version:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Version)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path} is no manifest of facts format {FORMAT}: {error}", "compute again") from None
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write all of a file or nothing, and have it on disk before anything depends on it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
 def in_memory(connection: "DuckDBPyConnection") -> Facts:
     """Prepared facts as frames, for notebooks: one shard."""
     connection.execute(f"CREATE TABLE IF NOT EXISTS facts_par15 ({PAR15_SCHEMA})")
     frames = {
-        name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {', '.join(order)}").pl().lazy()
+        name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl().lazy()
         for name, order in ORDERS.items()
     }
     small = {
         name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl()
-        for name, order in DIMENSIONS.items()
+        for name, order in SMALL_ORDERS.items()
     }
-    return Facts(
-        (Shard(**frames, ordered=True),), **small, par15=connection.sql("SELECT * FROM facts_par15").pl()
-    )
+    return Facts((Shard(**frames, ordered=True),), **small)

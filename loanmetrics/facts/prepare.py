@@ -21,6 +21,7 @@ from loanmetrics.tables import (
 )
 
 if TYPE_CHECKING:
+    import polars as pl
     from duckdb import DuckDBPyConnection
 
 SQL_TYPES: dict[tables.Kind, str] = {
@@ -40,6 +41,16 @@ CHILDREN = ("loan_schedule", "repayments")
 
 
 @dataclass(frozen=True)
+class Known:
+    """Integers given out by earlier versions of the facts, which the next rows must keep to."""
+
+    cells: "pl.DataFrame | None" = None
+    channels: "pl.DataFrame | None" = None
+    methods: "pl.DataFrame | None" = None
+    next_loan: int = 0
+
+
+@dataclass(frozen=True)
 class Intake:
     """What came in: rows and sums by table, rows held back by (table, rule), findings."""
 
@@ -49,8 +60,16 @@ class Intake:
     findings: dict[str, int]
 
 
-def prepare(connection: "DuckDBPyConnection", policy: Policy) -> Intake:
-    """Make relations ``facts_loans``, ``facts_schedule``, ``facts_repayments`` and the dimension tables."""
+def prepare(connection: "DuckDBPyConnection", policy: Policy, known: Known | None = None) -> Intake:
+    """Make relations ``facts_loans``, ``facts_schedule``, ``facts_repayments`` and the dimension tables.
+
+    Beside them stand ``held``, the rows held back, and ``odd``, what is worth knowing of usable loans.
+    """
+    before = known or Known()
+    _recall(connection, before)
+    connection.execute(
+        "CREATE TABLE held (table_name VARCHAR, rule VARCHAR, row_key VARCHAR, loan_id VARCHAR, amount BIGINT)"
+    )
     for name in FACT_COLUMNS:
         _sift(connection, facts_only(TABLES[name]), policy)
     _hold_back_loans_without_due_date(connection)
@@ -62,21 +81,36 @@ def prepare(connection: "DuckDBPyConnection", policy: Policy) -> Intake:
         "SELECT channel FROM usable_loans UNION SELECT primary_channel FROM usable_officers",
     )
     _name_dimension(connection, "methods", "payment_method", "SELECT payment_method FROM usable_repayments")
-    _key_loans(connection)
+    _key_loans(connection, before.next_loan)
     for name in CHILDREN:
         _hold_back_orphans(connection, name)
     _make_facts(connection)
+    _note_oddities(connection)
     return Intake(_counts(connection), _sums(connection), _held(connection), _findings(connection))
+
+
+def _recall(connection: "DuckDBPyConnection", known: Known) -> None:
+    columns = {
+        "cells": "cell INTEGER, officer_id VARCHAR, region VARCHAR, branch VARCHAR",
+        "channels": "channel INTEGER, name VARCHAR",
+        "methods": "method INTEGER, name VARCHAR",
+    }
+    for name, declared in columns.items():
+        connection.execute(f"CREATE TABLE known_{name} ({declared})")
+        frame = getattr(known, name)
+        if frame is not None and len(frame):
+            connection.register("recalled", frame.to_arrow())
+            connection.execute(f"INSERT INTO known_{name} BY NAME SELECT * FROM recalled")
+            connection.unregister("recalled")
 
 
 def _sift(connection: "DuckDBPyConnection", table: Table, policy: Policy) -> None:
     """``usable_<table>``: rows that break no rule of their own, and one row of each identity."""
     name = table.name
-    connection.execute("CREATE TABLE IF NOT EXISTS held (table_name VARCHAR, rule VARCHAR, row_key VARCHAR)")
     broken = _first_broken_rule(table, policy)
-    key = " || '/' || ".join(f"COALESCE({column}::VARCHAR, '')" for column in table.identity)
+    about = _about(table)
     connection.execute(
-        f"INSERT INTO held SELECT '{name}', rule, {key} "
+        f"INSERT INTO held SELECT '{name}', rule, {about} "
         f"FROM (SELECT *, {broken} AS rule FROM raw.{name}) WHERE rule IS NOT NULL"
     )
     connection.execute(f"CREATE VIEW sound_{name} AS SELECT * FROM raw.{name} WHERE ({broken}) IS NULL")
@@ -95,12 +129,20 @@ def _sift(connection: "DuckDBPyConnection", table: Table, policy: Policy) -> Non
         f"FROM sound_{name} SEMI JOIN twice_{name} USING ({identity})"
     )
     connection.execute(
-        f"INSERT INTO held SELECT '{name}', 'duplicate_id', {key} FROM shared_{name} WHERE place > 1"
+        f"INSERT INTO held SELECT '{name}', 'duplicate_id', {about} FROM shared_{name} WHERE place > 1"
     )
     connection.execute(
         f"CREATE VIEW usable_{name} AS SELECT * FROM sound_{name} ANTI JOIN twice_{name} USING ({identity}) "
         f"UNION ALL SELECT * EXCLUDE (place) FROM shared_{name} WHERE place = 1"
     )
+
+
+def _about(table: Table) -> str:
+    """What is kept of a row held back: its key, its loan, its amount."""
+    key = " || '/' || ".join(f"COALESCE({column}::VARCHAR, '')" for column in table.identity)
+    loan = "loan_id" if "loan_id" in table.names else "NULL"
+    amount = _minor(MONEY_SUMS[table.name]) if table.name in MONEY_SUMS else "0"
+    return f"{key}, {loan}, {amount}"
 
 
 def _first_broken_rule(table: Table, policy: Policy) -> str:
@@ -113,13 +155,14 @@ def _first_broken_rule(table: Table, policy: Policy) -> str:
 
 def _hold_back_loans_without_due_date(connection: "DuckDBPyConnection") -> None:
     connection.execute(
-        """
+        f"""
         CREATE TABLE endless AS SELECT loan_id FROM usable_loans
             WHERE maturity_date IS NULL AND loan_term_days IS NULL;
         DELETE FROM endless WHERE loan_id IN (
             SELECT loan_id FROM usable_loan_schedule SEMI JOIN endless USING (loan_id)
             WHERE COALESCE(principal_due, 0) + COALESCE(interest_due, 0) + COALESCE(fee_due, 0) > 0);
-        INSERT INTO held SELECT 'loans', 'no_due_date', loan_id FROM endless;
+        INSERT INTO held SELECT 'loans', 'no_due_date', loan_id, loan_id, {_minor("loan_amount")}
+            FROM usable_loans SEMI JOIN endless USING (loan_id);
         """
     )
 
@@ -130,9 +173,11 @@ def _name_cells(connection: "DuckDBPyConnection") -> None:
         CREATE VIEW placed_loans AS SELECT * REPLACE (COALESCE(officer_id, '{UNASSIGNED}') AS officer_id,
             COALESCE(region, '{UNKNOWN}') AS region, COALESCE(branch, '{UNKNOWN}') AS branch)
         FROM usable_loans ANTI JOIN endless USING (loan_id);
-        CREATE TABLE facts_cells AS
-            SELECT (row_number() OVER (ORDER BY officer_id, region, branch) - 1)::INTEGER AS cell, *
-            FROM (SELECT DISTINCT officer_id, region, branch FROM placed_loans) ORDER BY cell;
+        CREATE TABLE facts_cells AS SELECT cell, officer_id, region, branch FROM known_cells UNION ALL
+            SELECT ((SELECT count(*) FROM known_cells)
+                + row_number() OVER (ORDER BY officer_id, region, branch) - 1)::INTEGER AS cell, *
+            FROM (SELECT DISTINCT officer_id, region, branch FROM placed_loans
+                ANTI JOIN known_cells USING (officer_id, region, branch));
         CREATE TABLE facts_officers AS SELECT officer_id, officer_name, COALESCE(region, '{UNKNOWN}') AS region,
             COALESCE(branch, '{UNKNOWN}') AS branch, primary_channel, TRUE AS listed FROM usable_officers
         UNION ALL SELECT DISTINCT officer_id, NULL, '{UNKNOWN}', '{UNKNOWN}', NULL, FALSE FROM facts_cells
@@ -145,23 +190,25 @@ def _name_cells(connection: "DuckDBPyConnection") -> None:
 def _name_dimension(connection: "DuckDBPyConnection", dimension: str, column: str, source: str) -> None:
     key = dimension.removesuffix("s")
     connection.execute(
-        f"CREATE TABLE facts_{dimension} AS "
-        f"SELECT (row_number() OVER (ORDER BY name) - 1)::INTEGER AS {key}, name "
-        f"FROM (SELECT DISTINCT {column} AS name FROM ({source}) WHERE {column} IS NOT NULL) ORDER BY {key}"
+        f"CREATE TABLE facts_{dimension} AS SELECT {key}, name FROM known_{dimension} UNION ALL "
+        f"SELECT ((SELECT count(*) FROM known_{dimension}) + row_number() OVER (ORDER BY name) - 1)::INTEGER, name "
+        f"FROM (SELECT DISTINCT {column} AS name FROM ({source}) WHERE {column} IS NOT NULL) "
+        f"ANTI JOIN known_{dimension} USING (name)"
     )
 
 
-def _key_loans(connection: "DuckDBPyConnection") -> None:
+def _key_loans(connection: "DuckDBPyConnection", first: int) -> None:
     connection.execute(
         "CREATE TABLE loan_keys AS SELECT loan_id, "
-        "(row_number() OVER (ORDER BY disbursement_date, loan_id) - 1)::INTEGER AS loan FROM placed_loans"
+        f"({first} + row_number() OVER (ORDER BY disbursement_date, loan_id) - 1)::INTEGER AS loan "
+        "FROM placed_loans"
     )
 
 
 def _hold_back_orphans(connection: "DuckDBPyConnection", name: str) -> None:
-    key = TABLES[name].identity[0] if name == "repayments" else "loan_id"
     connection.execute(
-        f"INSERT INTO held SELECT '{name}', 'orphan', {key} FROM usable_{name} ANTI JOIN loan_keys USING (loan_id)"
+        f"INSERT INTO held SELECT '{name}', 'orphan', {_about(TABLES[name])} "
+        f"FROM usable_{name} ANTI JOIN loan_keys USING (loan_id)"
     )
 
 
@@ -225,20 +272,29 @@ def _held(connection: "DuckDBPyConnection") -> dict[tuple[str, str], int]:
     return {(table, rule): count for table, rule, count in rows}
 
 
-def _findings(connection: "DuckDBPyConnection") -> dict[str, int]:
-    """Odd but usable rows that show without any day."""
+def _note_oddities(connection: "DuckDBPyConnection") -> None:
+    """Odd but usable rows that show without any day, counted by loan."""
     due = "COALESCE(principal_due, 0) + COALESCE(interest_due, 0) + COALESCE(fee_due, 0)"
-    kept = "usable_loan_schedule SEMI JOIN loan_keys USING (loan_id)"
-    queries = {
-        "schedule_total_mismatch": f"SELECT count(*) FROM {kept} WHERE total_due <> {due}",
-        "principal_mismatch": (
-            f"SELECT count(*) FROM (SELECT loan_id, sum(COALESCE(principal_due, 0)) AS scheduled "
-            f"FROM {kept} GROUP BY loan_id HAVING sum({due}) > 0) "
-            "JOIN placed_loans USING (loan_id) WHERE scheduled <> loan_amount"
-        ),
-        "unsplit_payment": (
-            f"SELECT count(*) FROM usable_repayments SEMI JOIN loan_keys USING (loan_id) "
-            f"WHERE payment_amount > 0 AND {tables.PARTS_GIVEN} = 0"
-        ),
-    }
-    return {name: found for name, query in queries.items() if (found := _one(connection, query))}
+    kept = "usable_loan_schedule JOIN loan_keys USING (loan_id)"
+    connection.execute(
+        f"""
+        CREATE TABLE odd AS
+            SELECT 'schedule_total_mismatch' AS finding, loan, count(*) AS times
+            FROM {kept} WHERE total_due <> {due} GROUP BY loan
+        UNION ALL
+            SELECT 'principal_mismatch', loan, 1 FROM (
+                SELECT loan, loan_id, sum(COALESCE(principal_due, 0)) AS scheduled
+                FROM {kept} GROUP BY ALL HAVING sum({due}) > 0)
+            JOIN placed_loans USING (loan_id) WHERE scheduled <> loan_amount
+        UNION ALL
+            SELECT 'unsplit_payment', loan, count(*) FROM usable_repayments JOIN loan_keys USING (loan_id)
+            WHERE payment_amount > 0 AND {tables.PARTS_GIVEN} = 0 GROUP BY loan
+        """
+    )
+
+
+def _findings(connection: "DuckDBPyConnection") -> dict[str, int]:
+    rows = connection.execute(
+        "SELECT finding, sum(times)::BIGINT FROM odd GROUP BY finding ORDER BY finding"
+    ).fetchall()
+    return dict(rows)

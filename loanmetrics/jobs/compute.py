@@ -1,12 +1,9 @@
 """One day, source to published: extract, compute, check, publish."""
 
-import re
-import shutil
+import hashlib
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -14,41 +11,33 @@ import polars as pl
 import psycopg
 
 import loanmetrics
-from loanmetrics.engine import findings, results, run
+from loanmetrics.engine import run
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import Catalogue, load
-from loanmetrics.engine.loan_state import loan_state
-from loanmetrics.engine.loans import named_states
-from loanmetrics.engine.state import State
-from loanmetrics.facts import lake, raw
-from loanmetrics.facts.extract import Source, extract
-from loanmetrics.facts.prepare import Intake, prepare
-from loanmetrics.jobs import gates
+from loanmetrics.engine.catalogue import load
+from loanmetrics.facts import lake as lakes
+from loanmetrics.facts import raw
+from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.prepare import prepare
 from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.figures import Computed, figures
+from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import runs
+from loanmetrics.store.changes import advance
 from loanmetrics.store.migrate import ensure_partitions
-from loanmetrics.store.publish import newest_day, publish, stored
+from loanmetrics.store.publish import Published, newest_day, publish, stored
 from loanmetrics.store.session import connect
-from loanmetrics.tables import LOAN_STATE
 
-RUN_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
-
-
-@dataclass(frozen=True)
-class Computed:
-    """The figures of one day, checked, not yet published."""
-
-    officers: pl.DataFrame
-    branches: pl.DataFrame
-    loan_states: pl.DataFrame
-    outcome: runs.Outcome
+READER = "compute"
 
 
 @dataclass(frozen=True)
 class ComputeReport:
-    """What a run did, for people; ``changes`` is set by a dry run only."""
+    """What a run did, for people; ``changes`` is set by a dry run only.
+
+    ``reason`` says why all of the source was read; None: only what changed was.
+    """
 
     run_id: str
     as_of: date
@@ -60,10 +49,14 @@ class ComputeReport:
     findings: dict[str, int]
     changed: int
     changes: pl.DataFrame | None = None
+    reason: str | None = None
 
 
-def compute(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
-    """Compute and publish one day; nothing is published unless every gate lets it pass."""
+def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = False) -> ComputeReport:
+    """Compute and publish one day; nothing is published unless every gate lets it pass.
+
+    Reads what changed since the last run, if that can be known; ``full`` reads everything.
+    """
     began = perf_counter()
     with (
         opened(settings) as url,
@@ -72,18 +65,19 @@ def compute(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     ):
         ensure_partitions(connection)
         this = _start(connection, as_of, policy)
-        folder = settings.facts_dir / this.run_id
+        lake = _lake(settings, connection)
         try:
-            made = _figures(settings, url, as_of, policy, folder)
-            newest = newest_day(connection)
-            current = made.loan_states if newest is None or as_of >= newest else None
-            done = publish(connection, this, made.officers, made.branches, current, outcome=made.outcome)
+            lake.prune(runs.kept(connection))
+            last, why = (None, "asked for") if full else _last(connection, lake)
+            synced = sync(settings, url, lake, last, this.run_id, policy, why)
+            made = _figures(settings, lake, synced, last, as_of, policy)
+            lake.keep(made.version)
+            done = _publish(connection, this, made, synced)
         except BaseException as error:
-            _fail(connection, this, error)
-            shutil.rmtree(folder, ignore_errors=True)
+            _fail(connection, this, error, lake)
             raise
-        _keep_only(folder)
-    return _report(this.run_id, as_of, made, perf_counter() - began, done.total)
+        lake.point_to(made.version)
+    return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
 
 
 def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
@@ -92,9 +86,55 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     with opened(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
         settings.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
-            made = _figures(settings, url, as_of, policy, Path(folder))
+            lake = Lake(Path(folder))
+            synced = sync(settings, url, lake, None, "dry-run", policy, "a dry run")
+            made = _figures(settings, lake, synced, None, as_of, policy)
         changes = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report("dry run", as_of, made, perf_counter() - began, 0, changes)
+
+
+def _lake(settings: Settings, connection: psycopg.Connection) -> Lake:
+    """A folder for each database: two of them may share a home."""
+    name = connection.info.dbname
+    row = connection.execute(
+        "SELECT system_identifier::text || oid FROM pg_control_system(), pg_database"
+        " WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    return Lake(settings.facts_dir / f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}")
+
+
+def _last(connection: psycopg.Connection, lake: Lake) -> tuple[Version | None, str]:
+    """The facts of the last completed run, if they are here."""
+    run_id = runs.last_completed(connection)
+    if run_id is None:
+        return None, "first run"
+    if not lake.holds(run_id):
+        return None, f"the facts of run {run_id} are not here"
+    return lake.version(run_id), ""
+
+
+def _figures(
+    settings: Settings, lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy
+) -> Computed:
+    book = Book(lake.facts(synced.version), as_of, policy)
+    return figures(synced, last, lake, book, settings.readers)
+
+
+def _publish(connection: psycopg.Connection, this: runs.Run, made: Computed, synced: Synced) -> Published:
+    """One transaction: figures, loan state if the day is the newest, log, and where the change log was read to."""
+    newest = newest_day(connection)
+    current = made.loan_states if newest is None or this.day >= newest else None
+    return publish(
+        connection,
+        this,
+        made.officers,
+        made.branches,
+        current,
+        touched=made.touched,
+        outcome=made.outcome,
+        along=lambda: advance(connection, READER, synced.mark),
+    )
 
 
 def plan(policy: Policy) -> str:
@@ -112,7 +152,7 @@ def plan(policy: Policy) -> str:
         "gates      source = facts, officers = branches = book, loans = figures",
         "publish    one transaction: figures, loan state, log",
     ]
-    book = Book(lake.in_memory(connection), date(2000, 1, 1), policy)
+    book = Book(lakes.in_memory(connection), date(2000, 1, 1), policy)
     return "\n".join([*steps, "", run.explain(book)])
 
 
@@ -128,75 +168,11 @@ def _start(connection: psycopg.Connection, as_of: date, policy: Policy) -> runs.
     )
 
 
-def _fail(connection: psycopg.Connection, this: runs.Run, error: BaseException) -> None:
-    """Close the log row, unless the connection is what failed: then the next run closes it."""
+def _fail(connection: psycopg.Connection, this: runs.Run, error: BaseException, lake: Lake) -> None:
+    """Close the log row and drop the run's files, unless the connection is what failed: then the next run does."""
     if not connection.broken:
         runs.fail(connection, this, error)
-
-
-def _figures(settings: Settings, url: str, as_of: date, policy: Policy, folder: Path) -> Computed:
-    source, intake = _extract(settings, url, policy, folder)
-    gates.source_equals_intake(source, intake)
-    gates.nothing_disappears(intake, lake.rows(folder))
-    gates.few_held_back(intake, policy)
-    return _of_book(lake.open_book(folder, as_of, policy), settings.readers, source, intake)
-
-
-def _extract(settings: Settings, url: str, policy: Policy, folder: Path) -> tuple[Source, Intake]:
-    work = folder / "work"
-    connection = raw.connect(work)
-    try:
-        source = extract(url, connection, work, settings.readers)
-        intake = prepare(connection, policy)
-        lake.write(connection, folder, intake, settings.shard_loans)
-    finally:
-        connection.close()
-        shutil.rmtree(work, ignore_errors=True)
-    return source, intake
-
-
-def _keep_only(folder: Path) -> None:
-    """The facts of the newest published run stay; older ones go; what is no run's is not ours."""
-    for other in folder.parent.iterdir():
-        if other != folder and RUN_ID.fullmatch(other.name):
-            shutil.rmtree(other, ignore_errors=True)
-
-
-def _of_book(book: Book, workers: int, source: Source, intake: Intake) -> Computed:
-    catalogue = load()
-    with ThreadPoolExecutor(workers) as pool:
-        shards = run.each_shard(book, partial(_visit, catalogue=catalogue), pool)
-    cells = run.merge(book, catalogue, [shard[0] for shard in shards])
-    loan_states = _loan_states(book, [shard[1] for shard in shards])
-    officers, branches = results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
-    sums = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
-    gates.loans_match(cells, loan_states)
-    found = _add_up([intake.findings, findings.of_officers(book), *(shard[2] for shard in shards)])
-    outcome = runs.Outcome(
-        records_processed=sum(intake.rows.values()),
-        records_failed=sum(intake.quarantine.values()),
-        quarantine={f"{table}.{rule}": count for (table, rule), count in intake.quarantine.items()},
-        findings=found,
-        reconciliation={"book": sums, "source_rows": source.rows, "source_sums": source.sums},
-    )
-    return Computed(officers, branches, loan_states, outcome)
-
-
-def _visit(state: State, catalogue: Catalogue) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
-    return run.shard_cells(state, catalogue), loan_state(state), findings.of_shard(state)
-
-
-def _loan_states(book: Book, parts: list[pl.DataFrame]) -> pl.DataFrame:
-    shards = zip(parts, book.facts.shards, strict=True)
-    return pl.concat(
-        [named_states(part, shard.loans, book).select(LOAN_STATE.names) for part, shard in shards]
-    )
-
-
-def _add_up(counted: list[dict[str, int]]) -> dict[str, int]:
-    names = dict.fromkeys(name for counts in counted for name in counts)
-    totals = {name: sum(counts.get(name, 0) for counts in counted) for name in names}
-    return {name: total for name, total in totals.items() if total}
+        lake.prune(runs.kept(connection))
 
 
 def _report(
@@ -206,18 +182,20 @@ def _report(
     seconds: float,
     changed: int,
     changes: pl.DataFrame | None = None,
+    reason: str | None = None,
 ) -> ComputeReport:
     return ComputeReport(
         run_id=run_id,
         as_of=as_of,
         officers=len(made.officers),
         branches=len(made.branches),
-        loans=len(made.loan_states),
+        loans=made.loans,
         seconds=seconds,
         quarantine=dict(made.outcome.quarantine),
         findings=dict(made.outcome.findings),
         changed=changed,
         changes=changes,
+        reason=reason,
     )
 
 

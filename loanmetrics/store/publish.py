@@ -4,7 +4,8 @@ Only what changed is written. A row whose figures stay the same keeps the run_id
 which they were first published, so that a repeated run writes nothing; the log says which run was last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -33,9 +34,15 @@ MERGE_STEPS = (
     "DELETE FROM {table} old WHERE old.{scope} = %(day)s"
     " AND NOT EXISTS (SELECT FROM incoming new WHERE {same_key})",
     "UPDATE {table} old SET {sets} FROM incoming new"
-    " WHERE {same_key} AND ROW({old_values}) IS DISTINCT FROM ROW({new_values})",
+    " WHERE {same_key} AND (ROW({old_values}) IS DISTINCT FROM ROW({new_values}) OR {outdated})",
     "INSERT INTO {table} ({all}) SELECT {all} FROM incoming new"
     " WHERE NOT EXISTS (SELECT FROM {table} old WHERE {same_key})",
+)
+# A row keeps its stamps while they are true: the run that made it had the same policy, engine and revisions.
+OUTDATED = sql.SQL(
+    "old.run_id NOT IN (SELECT made.run_id FROM metric_calculation_log made, metric_calculation_log this"
+    " WHERE this.run_id = new.run_id AND (made.policy_hash, made.engine_version, made.metric_revisions)"
+    " IS NOT DISTINCT FROM (this.policy_hash, this.engine_version, this.metric_revisions))"
 )
 # Statistics follow by themselves after small changes, and never for a partitioned parent.
 ANALYZE_SHARE = 0.1
@@ -60,14 +67,17 @@ def publish(
     branches: pl.DataFrame,
     loan_state: pl.DataFrame | None = None,
     *,
+    touched: pl.Series | None = None,
     transitions: pl.DataFrame | None = None,
     par15: pl.DataFrame | None = None,
     outcome: Outcome | None = None,
+    along: Callable[[], None] = lambda: None,
 ) -> Published:
     """Write a day's figures and complete the run, all or nothing.
 
-    ``loan_state`` is given when the day is the newest; ``transitions`` replace those of the day; ``par15``
-    is frozen unless that day is frozen already.
+    ``loan_state`` is given when the day is the newest: all loans, or those of ``touched`` that still stand;
+    ``transitions`` replace those of the day; ``par15`` is frozen unless that day is frozen already; ``along``
+    is done in the same transaction.
     """
     _make_room(connection, run, loan_state, transitions)
     changed: dict[str, int] = {}
@@ -81,11 +91,13 @@ def publish(
         if par15 is not None:
             changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
         if loan_state is not None:
-            changed[LOAN_STATE.name] = _loan_state(connection, loan_state)
+            changed[LOAN_STATE.name] = _loan_state(connection, loan_state, touched)
         done = Published(changed)
+        along()
         complete(connection, run, outcome, done.total)
     if loan_state is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(loan_state):
-        _analyze(connection)
+        with suppress(psycopg.Error):
+            _analyze(connection)
     return done
 
 
@@ -166,6 +178,7 @@ def _words(table: str, frame: pl.DataFrame) -> dict[str, sql.Composable]:
         "old_values": columns(compared, "old"),
         "new_values": columns(compared, "new"),
         "all": columns(frame.columns),
+        "outdated": OUTDATED if "run_id" in frame.columns else sql.SQL("false"),
     }
 
 
@@ -198,13 +211,13 @@ def _freeze(connection: psycopg.Connection, par15: pl.DataFrame, run: Run) -> in
     return len(rows)
 
 
-def _loan_state(connection: psycopg.Connection, loan_state: pl.DataFrame) -> int:
-    """Replace the loans whose fingerprint differs from the stored one.
+def _loan_state(connection: psycopg.Connection, loan_state: pl.DataFrame, touched: pl.Series | None) -> int:
+    """Replace the loans whose fingerprint differs from the stored one, of all loans or of the touched ones.
 
     Reading 8 bytes per loan back is several times faster than sending every loan to be compared.
     """
     now = _fingerprinted(loan_state)
-    before = _fingerprints(connection)
+    before = _fingerprints(connection) if touched is None else _fingerprints_of(connection, touched)
     same = ["loan_id", FINGERPRINT.name]
     stale = before.join(now, on=same, how="anti")
     fresh = now.join(before, on=same, how="anti").sort("disbursement_date", "loan_id")
@@ -237,6 +250,13 @@ def _fingerprints(connection: psycopg.Connection) -> pl.DataFrame:
             pl.DataFrame(dict(zip(schema, row, strict=True)), schema=schema) for row in cursor.execute(query)
         ]
     return pl.concat([pl.DataFrame(schema=schema), *parts])
+
+
+def _fingerprints_of(connection: psycopg.Connection, loans: pl.Series) -> pl.DataFrame:
+    rows = connection.execute(
+        "SELECT loan_id, row_hash FROM loan_state WHERE loan_id = ANY(%s)", [loans.to_list()]
+    ).fetchall()
+    return pl.DataFrame(rows, schema={"loan_id": pl.String(), FINGERPRINT.name: pl.Int64()}, orient="row")
 
 
 def _delete_loans(connection: psycopg.Connection, loans: pl.Series) -> None:

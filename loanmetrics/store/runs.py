@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -31,6 +31,7 @@ PERSONAL = re.compile(
     rf"[^\s@]+@[^\s@]+|(?P<kept>{RUN_OR_DAY})|\+?\d(?:(?!{RUN_OR_DAY})[\d\s().-]){{6,}}(?!{RUN_OR_DAY})\d"
 )
 MAX_MESSAGE = 500
+KEEP_DAYS = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,27 @@ def recent(connection: psycopg.Connection, limit: int = 20) -> list[dict[str, An
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute("SELECT * FROM metric_calculation_log ORDER BY log_id DESC LIMIT %s", [limit])
         return cursor.fetchall()
+
+
+def last_completed(connection: psycopg.Connection) -> str | None:
+    """The run whose facts the next one may go on from."""
+    row = connection.execute(
+        "SELECT run_id FROM metric_calculation_log WHERE status = 'Completed' ORDER BY log_id DESC LIMIT 1"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def kept(connection: psycopg.Connection, days: int = KEEP_DAYS) -> frozenset[str]:
+    """Runs whose facts are kept: the last one, those of the last ``days``, and the last of every month end."""
+    rows = connection.execute(
+        "SELECT run_id FROM metric_calculation_log WHERE status = 'Completed' AND start_time > now() - %s"
+        " UNION SELECT DISTINCT ON (calculation_date) FIRST_VALUE(run_id) OVER newest FROM metric_calculation_log"
+        " WHERE status = 'Completed' AND extract(day FROM calculation_date + 1) = 1"
+        " WINDOW newest AS (PARTITION BY calculation_date ORDER BY log_id DESC)",
+        [timedelta(days)],
+    )
+    last = last_completed(connection)
+    return frozenset((*(run_id for (run_id,) in rows), *([last] if last else [])))
 
 
 def reason(error: BaseException | str) -> str:

@@ -12,6 +12,7 @@ from loanmetrics.engine import loans, results
 from loanmetrics.engine import run as engine
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import load
+from loanmetrics.facts.lake import Lake
 from loanmetrics.jobs.compute import compute
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
@@ -75,7 +76,8 @@ def test_a_rerun_changes_nothing(run: Cli, sample: str, home: Path) -> None:
     assert statuses(sample) == [("Completed", None)] * 2
     assert asked(sample, f"SELECT records_updated FROM {LOG} ORDER BY log_id")[1] == (0,)
     [facts] = (home / "facts").iterdir()
-    assert asked(sample, f"SELECT run_id FROM {LOG} ORDER BY log_id DESC LIMIT 1") == [(facts.name,)]
+    [(newest,)] = asked(sample, f"SELECT run_id FROM {LOG} ORDER BY log_id DESC LIMIT 1")
+    assert Lake(facts).current.run_id == newest
 
 
 def test_the_log_says_what_was_read_and_under_which_rules(sample: str) -> None:
@@ -161,13 +163,25 @@ def test_a_book_that_was_emptied_takes_its_figures_along(run: Cli, small: str) -
     assert rows(small) == [[], [], []]
 
 
-def test_the_facts_of_older_runs_go_and_other_files_stay(run: Cli, small: str, home: Path) -> None:
-    kept = home / "facts" / "notes"
-    kept.mkdir(parents=True)
-    for _ in range(2):
-        assert run(small, "compute", "--as-of", str(DAY))[0] == 0
-    [(newest,)] = asked(small, f"SELECT run_id FROM {LOG} ORDER BY log_id DESC LIMIT 1")
-    assert {path.name for path in (home / "facts").iterdir()} == {"notes", newest}
+def test_facts_of_old_runs_go_and_other_files_stay(run: Cli, small: str, home: Path) -> None:
+    """Runs of the last 35 days are kept, and the last of each month end; a run that died leaves nothing for long."""
+    compute_it = ("compute", "--as-of", str(DAY))
+    assert run(small, *compute_it)[0] == 0
+    [folder] = (home / "facts").iterdir()
+    (folder / "notes").mkdir()
+    (folder / "loans-of-a-run-that-died.parquet").touch()
+    told(small, f"UPDATE {LOG} SET start_time = start_time - interval '36 days'")
+    told(small, "UPDATE loans SET status = 'Closed' WHERE loan_id = 'L1'")
+    for day in (DAY, date(2026, 2, 28), DAY):
+        assert run(small, "compute", "--as-of", str(day))[0] == 0
+    runs = [run_id for (run_id,) in asked(small, f"SELECT run_id FROM {LOG} ORDER BY log_id")]
+    told(small, f"UPDATE {LOG} SET start_time = start_time - interval '36 days'")
+    assert run(small, *compute_it)[0] == 0
+    assert {path.stem for path in (folder / "manifests").iterdir()} >= {runs[2], runs[3]}
+    assert not (folder / "manifests" / f"{runs[0]}.json").exists()
+    assert not (folder / "loans-of-a-run-that-died.parquet").exists()
+    assert (folder / "notes").is_dir()
+    assert Lake(folder).holds(runs[2])
 
 
 @pytest.mark.parametrize("words", [(), ("--dry-run",)])

@@ -13,7 +13,8 @@ from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.loans import states
 from loanmetrics.errors import GateError
-from loanmetrics.facts import extract, lake
+from loanmetrics.facts import extract, writing
+from loanmetrics.facts.lake import Lake, Version
 from loanmetrics.jobs import gates
 from tests import support
 from tests.jobs.conftest import Cli
@@ -76,14 +77,15 @@ def test_a_copy_that_is_not_its_source_is_refused(
 def test_facts_that_lost_a_row_are_refused(
     run: Cli, small: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = lake.write
+    write = writing.write
 
-    def and_lose(connection: Any, folder: Path, *others: Any) -> None:
-        write(connection, folder, *others)
-        file = folder / "schedule-0000.parquet"
+    def and_lose(connection: Any, lake: Lake, *others: Any, **more: Any) -> Version:
+        version = write(connection, lake, *others, **more)
+        [file] = lake.folder.glob("schedule-*.parquet")
         pl.read_parquet(file).head(-1).write_parquet(file)
+        return version
 
-    monkeypatch.setattr(lake, "write", and_lose)
+    monkeypatch.setattr("loanmetrics.jobs.sync.write", and_lose)
     assert_refused(run, small, "loan_schedule: 15 rows read, 14 kept and 0 held back", home)
 
 
@@ -91,9 +93,8 @@ def test_too_many_rows_held_back_are_refused(run: Cli, small: str, home: Path) -
     assert run(small, *COMPUTE)[0] == 0
     told(small, "UPDATE repayments SET principal_paid = 1 WHERE repayment_id = 'R2'")
     told(small, "DELETE FROM loans WHERE loan_id = 'L3'")
-    for facts in (home / "facts").iterdir():
-        for file in facts.iterdir():
-            file.unlink()
+    for file in home.rglob("*.*"):
+        file.unlink()
     held_back = "loan_schedule: 3 of 15 rows held back (orphan 3)"
     assert_refused(run, small, held_back, home)
 

@@ -24,16 +24,16 @@ AFTER = [("L1", "0.00"), ("L2", "900.00"), *AS_READ[2:], ("L9", "500.00")]
 def test_rows_committed_after_the_snapshot_wait_for_the_next_run(
     run: Cli, small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leaves = extract._leaves
+    totals = extract._totals
     waiting = [LATE_ROWS]
 
-    def after_others_commit(*words: Any) -> list[str]:
-        """The snapshot is exported when the leader looks for the partitions to read."""
+    def after_others_commit(leader: Any) -> extract.Source:
+        """The snapshot is exported when the leader counts the source."""
         while waiting:
             told(small, waiting.pop())
-        return leaves(*words)
+        return totals(leader)
 
-    monkeypatch.setattr(extract, "_leaves", after_others_commit)
+    monkeypatch.setattr(extract, "_totals", after_others_commit)
     for expected in (AS_READ, AFTER):
         assert run(small, "compute", "--as-of", str(DAY))[0] == 0
         assert asked(small, LOANS) == expected

@@ -1,0 +1,181 @@
+"""A version of the facts -> the checked figures of one day, from scratch or from the sums of the run before."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from loanmetrics.engine import findings, results, run
+from loanmetrics.engine.book import Book, Facts
+from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.loan_state import loan_state
+from loanmetrics.engine.loans import named_states
+from loanmetrics.engine.state import Channels, State, channels
+from loanmetrics.facts import lake as lakes
+from loanmetrics.facts.advance import Rows, write_small_table
+from loanmetrics.facts.extract import Source
+from loanmetrics.facts.lake import Day, Lake, Version
+from loanmetrics.facts.prepare import Intake
+from loanmetrics.jobs import gates
+from loanmetrics.jobs.sync import Synced
+from loanmetrics.store import runs
+from loanmetrics.tables import LOAN_STATE
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A day's sums by cell, its findings, and the states of the loans that may have changed.
+
+    ``touched`` names those loans; None: all of them.
+    """
+
+    cells: pl.DataFrame
+    findings: Counts
+    loan_states: pl.DataFrame
+    touched: pl.Series | None
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The figures of one day, checked, not yet published."""
+
+    officers: pl.DataFrame
+    branches: pl.DataFrame
+    loan_states: pl.DataFrame
+    touched: pl.Series | None
+    loans: int
+    outcome: runs.Outcome
+    version: Version
+
+
+def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, workers: int) -> Computed:
+    """All figures of a day, through every gate; the version returned remembers the day's sums."""
+    catalogue, version = load(), synced.version
+    intake = lakes.intake(lake, version)
+    gates.source_equals_intake(synced.source, intake)
+    gates.nothing_disappears(intake, lakes.rows(book.facts))
+    gates.few_held_back(intake, book.policy)
+    sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, workers)
+    cells = run.figures(book, catalogue, sums.cells)
+    officers, branches = results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
+    totals = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
+    if sums.touched is None:
+        gates.loans_match(cells, sums.loan_states)
+    return Computed(
+        officers,
+        branches,
+        sums.loan_states,
+        sums.touched,
+        totals["total_disbursed_count"],
+        _outcome(
+            synced.source,
+            intake,
+            _add_up([intake.findings, findings.of_officers(book), sums.findings]),
+            totals,
+        ),
+        _remembering(version, last, lake, book, catalogue, sums),
+    )
+
+
+def _outcome(source: Source, intake: Intake, found: Counts, totals: Counts) -> runs.Outcome:
+    return runs.Outcome(
+        records_processed=sum(intake.rows.values()),
+        records_failed=sum(intake.quarantine.values()),
+        quarantine={f"{table}.{rule}": count for (table, rule), count in intake.quarantine.items()},
+        findings={name: count for name, count in found.items() if count},
+        reconciliation={"book": totals, "source_rows": source.rows, "source_sums": source.sums},
+    )
+
+
+def _remembering(
+    version: Version, last: Version | None, lake: Lake, book: Book, catalogue: Catalogue, sums: Sums
+) -> Version:
+    file = write_small_table(lake, last, version.run_id, "sums", sums.cells)
+    day = Day(book.as_of, _fingerprint(catalogue), sums.findings)
+    return msgspec.structs.replace(version, day=day, small={**version.small, "sums": file})
+
+
+def _afresh(book: Book, catalogue: Catalogue, workers: int) -> Sums:
+    """One pass over all shards."""
+    with ThreadPoolExecutor(workers) as pool:
+        shards = run.each_shard(book, partial(_visit, catalogue=catalogue), pool)
+    states = [
+        _named(state, shard.loans, book)
+        for (_, state, _), shard in zip(shards, book.facts.shards, strict=True)
+    ]
+    return Sums(
+        run.add_up(catalogue, [cells for cells, _, _ in shards]),
+        _add_up([found for _, _, found in shards]),
+        pl.concat(states),
+        None,
+    )
+
+
+def _continued(
+    synced: Synced, last: Version | None, lake: Lake, book: Book, catalogue: Catalogue
+) -> Sums | None:
+    """The sums of the run before, less the touched loans as they stood, plus the same loans as they stand."""
+    if synced.advanced is None or last is None or not _same_day(last, book, catalogue):
+        return None
+    was = replace(book, facts=lake.facts(last))
+    then, today = channels(was), channels(book)
+    if not _same_ground(was.facts, book.facts, then, today):
+        return None
+    before, now = synced.advanced.before, synced.advanced.now
+    cells, found, _ = _stand(before, was, then, catalogue)
+    new_cells, new_found, states = _stand(now, book, today, catalogue)
+    return Sums(
+        run.add_up(catalogue, [lake.small(last, "sums"), cells.with_columns(-pl.exclude("cell")), new_cells]),
+        _add_up([last.day.findings if last.day else {}, {name: -n for name, n in found.items()}, new_found]),
+        _named(states, now.shard.loans, book),
+        pl.concat([before.loans["loan_id"], now.loans["loan_id"]]).unique(),
+    )
+
+
+def _same_day(last: Version, book: Book, catalogue: Catalogue) -> bool:
+    return last.day is not None and (last.day.as_of, last.day.measures) == (
+        book.as_of,
+        _fingerprint(catalogue),
+    )
+
+
+def _same_ground(was: Facts, facts: Facts, then: Channels, today: Channels) -> bool:
+    """What all loans' measures rest on: holidays, and the reference channels of the cells known before."""
+    cells, names = then.allowed.shape
+    return (
+        was.holidays.equals(facts.holidays)
+        and np.array_equal(then.allowed, today.allowed[:cells, :names])
+        and np.array_equal(then.known, today.known[:cells])
+    )
+
+
+def _stand(
+    rows: Rows, book: Book, reference: Channels, catalogue: Catalogue
+) -> tuple[pl.DataFrame, Counts, pl.DataFrame]:
+    cells, states, found = run.visit_shard(rows.shard, book, reference, partial(_visit, catalogue=catalogue))
+    return cells, found, states
+
+
+def _visit(state: State, catalogue: Catalogue) -> tuple[pl.DataFrame, pl.DataFrame, Counts]:
+    return run.shard_cells(state, catalogue), loan_state(state), findings.of_shard(state)
+
+
+def _named(states: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.DataFrame:
+    return named_states(states, loans, book).select(LOAN_STATE.names)
+
+
+def _fingerprint(catalogue: Catalogue) -> str:
+    """Changes whenever a stored sum would mean something else."""
+    declared = [(measure.name, measure.kind, measure.sql) for measure in catalogue.measures.values()]
+    return hashlib.sha256(repr(declared).encode()).hexdigest()[:16]
+
+
+def _add_up(counted: list[Counts]) -> Counts:
+    names = dict.fromkeys(name for counts in counted for name in counts)
+    return {name: sum(counts.get(name, 0) for counts in counted) for name in names}
