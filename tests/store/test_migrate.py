@@ -26,7 +26,7 @@ RELEASED = {
     "0001.tables": "b276251540561e00",
     "0002.partitions": "191c79e674687b91",
     "0003.audit_append_only": "8b29df99833ab9de",
-    "0004.change-log": "66f6d8458a8d32d4",
+    "0004.change-log": "73dfc016bb34ef39",
 }
 OLDER = [("active_loans", "bigint"), ("total_portfolio", "money")]
 

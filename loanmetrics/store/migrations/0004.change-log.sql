@@ -254,7 +254,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION loanmetrics_refuse_change();
 
 ALTER TABLE change_log ENABLE ALWAYS TRIGGER change_log_append_only;
 
--- As before, and new partitions are watched from the start: rows that move into them are told as touched.
+-- As before, and new partitions are watched before anyone can write to them.
 CREATE OR REPLACE FUNCTION loanmetrics_ensure_partitions(parent regclass, days date[] DEFAULT '{}')
 RETURNS text[]
 LANGUAGE plpgsql
@@ -316,7 +316,6 @@ BEGIN
         EXECUTE format(
             'CREATE TABLE %s.%I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
             home, leaf, parent);
-        EXECUTE format('SELECT %s.loanmetrics_watch(%L, %L)', home, home || '.' || quote_ident(leaf), stem);
         in_month := format('%I >= %L AND %1$I < %3$L', part_key, starts, starts + interval '1 month');
         EXECUTE format(
             'WITH moved AS (DELETE FROM %s WHERE %s RETURNING *) INSERT INTO %s.%I SELECT * FROM moved',
@@ -324,6 +323,8 @@ BEGIN
         EXECUTE format(
             'ALTER TABLE %s ATTACH PARTITION %s.%I FOR VALUES FROM (%L) TO (%L)',
             parent, home, leaf, starts, (starts + interval '1 month')::date);
+        -- Not before: some releases refuse to attach a table that has such triggers.
+        EXECUTE format('SELECT %s.loanmetrics_watch(%L, %L)', home, home || '.' || quote_ident(leaf), stem);
         made := made || leaf;
     END LOOP;
     RETURN made;
