@@ -65,8 +65,9 @@ class Loader:
         """Load one file; the database has all of it or nothing."""
         self.progress(f"reading {source.name}", 0, 0)
         table, found = source.table, layout(self.work, source)
-        quarantine.hold_broken(self.work, table, check(self.work, source, found, self.policy))
+        quarantine.hold_broken(self.work, table, check(self.work, table, found, self.policy))
         quarantine.hold_duplicates(self.work, table)
+        quarantine.remember(self.work, table)
         if table.partition_by:
             ensure_partitions(self.database, [table.name], self._months(table.partition_by))
         with self.database.transaction():
@@ -75,7 +76,6 @@ class Loader:
             self._take_up_moved(table, found)
             written = self._upsert(source, found)
             quarantine.store(self.work, self.database, source, found, self.folder)
-        quarantine.remember(self.work, table)
         quarantine.report(self.work, source, found)
         return self._count(written), found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from loanmetrics.facts.casting import Check
+from loanmetrics.facts.casting import Check, row_key
 from loanmetrics.facts.copying import copy_in
 from loanmetrics.facts.quoting import literal
 from loanmetrics.facts.reading import Layout, said_plainly
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 CELL_LIMIT = 1_000
 MASK = "***"
 HOLDING = ("row_number", "row_key", "rule", "field", "content")
-
-
-def row_key(table: Table, prefix: str = "") -> str:
-    """SQL (both engines) for the identity of a row as text."""
-    return " || '/' || ".join(f"COALESCE(CAST({prefix}{name} AS TEXT), '')" for name in table.identity)
 
 
 def hold_broken(work: "DuckDBPyConnection", table: Table, checks: list[Check]) -> None:
@@ -153,7 +148,7 @@ def _contents(work: "DuckDBPyConnection", source: Source, found: Layout) -> None
         for place, (name, _) in enumerate(found.columns)
     )
     work.execute("DROP TABLE IF EXISTS rejected; DROP TABLE IF EXISTS rejected_scans")
-    with said_plainly(source):
+    with said_plainly(source.name):
         work.execute(
             f"""
             CREATE OR REPLACE TABLE contents AS

@@ -4,7 +4,6 @@ DuckDB reads and spills to disk, so a file may be larger than memory. Times with
 """
 
 import csv
-import fcntl
 import gzip
 import io
 import re
@@ -39,10 +38,15 @@ BAD_LINE = Check("bad_line", "", "")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A file's columns in order (name, DuckDB type); ``sql`` reads them as ``given_0``, ``given_1``, ..."""
+    """A file's columns in order (name, DuckDB type); ``sql`` reads them as ``given_0``, ``given_1``, ...
 
+    Of ``lines`` some may be no rows; reading those notes them in ``rejected``.
+    """
+
+    name: str
     columns: tuple[tuple[str, str], ...]
     sql: str
+    lines: bool = False
 
     def given(self, name: str) -> Given | None:
         """The column called ``name``, if the file has it."""
@@ -91,6 +95,8 @@ def workshop(policy: Policy) -> Iterator[tuple["DuckDBPyConnection", Path]]:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[bool]:
     """Whether the folder is ours to use: its lock dies with the process that holds it."""
+    import fcntl  # not to be had where only notebooks run
+
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,56 +115,79 @@ def _sweep() -> None:
 
 def layout(connection: "DuckDBPyConnection", source: Source) -> Layout:
     """Find the file's columns; a file without a required one is refused."""
-    with said_plainly(source):
+    with said_plainly(source.name):
         found = _parquet(connection, source) if source.is_parquet else _csv(source)
-    for column in source.table.columns:
-        given = found.given(column.name)
-        if given is None and not column.null:
-            names = [name for name, _ in found.columns]
-            raise DataError(f"{source.name} has no column {column.name}", suggest(column.name, names))
-        if given is not None and ("[" in given.type or given.type.startswith(("STRUCT", "MAP", "UNION"))):
-            raise DataError(
-                f"{source.name}: column {column.name} holds nested values", "give one value per cell"
-            )
-    return found
+    return _accepted(found, source.table)
 
 
-def check(connection: "DuckDBPyConnection", source: Source, found: Layout, policy: Policy) -> list[Check]:
+def frame_layout(connection: "DuckDBPyConnection", table: Table, relation: str) -> Layout:
+    """The same of a relation that DuckDB knows."""
+    with said_plainly(table.name):
+        columns, picked = _described(connection, relation)
+    return _accepted(
+        Layout(table.name, columns, f"SELECT NULL AS row_number, {picked} FROM {relation}"), table
+    )
+
+
+def check(connection: "DuckDBPyConnection", table: Table, found: Layout, policy: Policy) -> list[Check]:
     """Fill ``checked`` and ``bad_lines``; ``checked.broken`` counts from 1 in the list returned."""
-    table = source.table
-    columns = [(column, found.given(column.name)) for column in table.columns]
-    typed = ", ".join(f"{_cast(column, given)} AS {column.name}" for column, given in columns)
-    broken = [
-        *found.overflow,
-        *(made for c, g in columns if g for made in checks(table, c, g)),
-        *_row_checks(table, policy),
-    ]
+    return sift(connection, table, found, [*cell_checks(table, found), *row_checks(table, policy)])
+
+
+def sift(connection: "DuckDBPyConnection", table: Table, found: Layout, broken: list[Check]) -> list[Check]:
+    """Fill ``checked`` and ``bad_lines`` by these checks; returns them and that of bad lines."""
     cases = " ".join(f"WHEN {check.bad} THEN {place}" for place, check in enumerate(broken, 1))
     connection.execute("DROP TABLE IF EXISTS rejected; DROP TABLE IF EXISTS rejected_scans")
-    with said_plainly(source):
+    with said_plainly(found.name):
         connection.execute(
             f"CREATE OR REPLACE TABLE checked AS SELECT row_number, {', '.join(table.names)}, "
-            f"(CASE {cases} ELSE 0 END)::USMALLINT AS broken FROM (SELECT *, {typed} FROM ({found.trimmed}))"
+            f"(CASE {cases} ELSE 0 END)::USMALLINT AS broken "
+            f"FROM (SELECT *, {typed(table, found)} FROM ({found.trimmed}))"
         )
-    _note_bad_lines(connection, source)
+    _note_bad_lines(connection, found)
     return [*broken, BAD_LINE]
 
 
+def typed(table: Table, found: Layout) -> str:
+    """The table's columns, cast from the file's; those that it lacks are null."""
+    return ", ".join(
+        f"{_cast(column, found.given(column.name))} AS {column.name}" for column in table.columns
+    )
+
+
+def cell_checks(table: Table, found: Layout) -> list[Check]:
+    """What can be wrong with a file's cells one by one."""
+    cells = ((column, found.given(column.name)) for column in table.columns)
+    return [
+        *found.overflow,
+        *(made for column, given in cells if given for made in checks(table, column, given)),
+    ]
+
+
+def row_checks(table: Table, policy: Policy) -> Iterator[Check]:
+    """The table's own rules, term by term, so that a report can name the field."""
+    limit = f"{policy.max_amount}::DECIMAL(18,2)"
+    for rule in rules(table):
+        for term in rule.bad.split(" OR "):
+            fields = [name for name in table.names if re.search(rf"\b{name}\b", term)]
+            yield Check(rule.name, ", ".join(fields), term.replace("$max_amount", limit))
+
+
 @contextmanager
-def said_plainly(source: Source) -> Iterator[None]:
+def said_plainly(name: str) -> Iterator[None]:
     """Errors of reading become one line that names the file, and quotes nothing from it."""
     import duckdb
 
     try:
         yield
     except UnicodeDecodeError:
-        raise DataError(f"{source.name} line 1: not UTF-8", "export it again as UTF-8") from None
+        raise DataError(f"{name} line 1: not UTF-8", "export it again as UTF-8") from None
     except (OSError, EOFError, csv.Error) as error:
-        raise DataError(f"{source.name} cannot be read: {_reason(error)}") from None
+        raise DataError(f"{name} cannot be read: {_reason(error)}") from None
     except duckdb.Error as error:
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
         where = f" line {line[1]}" if line else ""
-        raise DataError(f"{source.name}{where} cannot be read: {_reason(error)}") from None
+        raise DataError(f"{name}{where} cannot be read: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:
@@ -172,6 +201,7 @@ def _reason(error: Exception) -> str:
         ("too small to be a Parquet", "not a whole Parquet file"),
         ("end of GZIP", "the compressed file is cut short"),
         ("end-of-stream marker", "the compressed file is cut short"),
+        ("Could not convert", "a value does not fit its column"),
         ("out of memory", "it does not fit the memory given to it"),
         ("Out of Memory", "it does not fit the memory given to it"),
     ):
@@ -181,15 +211,46 @@ def _reason(error: Exception) -> str:
     return re.sub(r"^[A-Za-z ]+Error: ", "", first) or type(error).__name__
 
 
+def _accepted(found: Layout, table: Table) -> Layout:
+    for column in table.columns:
+        given = found.given(column.name)
+        if given is None and not column.null:
+            names = [name for name, _ in found.columns]
+            raise DataError(f"{found.name} has no column {column.name}", suggest(column.name, names))
+        if given is not None and ("[" in given.type or given.type.startswith(("STRUCT", "MAP", "UNION"))):
+            raise DataError(
+                f"{found.name}: column {column.name} holds nested values", "give one value per cell"
+            )
+    return found
+
+
 def _parquet(connection: "DuckDBPyConnection", source: Source) -> Layout:
     if source.path.stat().st_size == 0:
         raise DataError(f"{source.name} is empty")
     reader = f"read_parquet({one_file(source.path)}, binary_as_string = true, hive_partitioning = false"
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {reader})").fetchall()
-    columns = tuple((str(name).strip().lower(), str(type_)) for name, type_, *_ in rows)
-    picked = ", ".join(f'"{_doubled(name)}" AS given_{place}' for place, (name, *_) in enumerate(rows))
+    columns, picked = _described(connection, f"{reader})")
     numbered = "file_row_number + 1 AS row_number"
-    return Layout(columns, f"SELECT {numbered}, {picked} FROM {reader}, file_row_number = true)")
+    return Layout(source.name, columns, f"SELECT {numbered}, {picked} FROM {reader}, file_row_number = true)")
+
+
+def _described(connection: "DuckDBPyConnection", relation: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The columns of a relation, and SQL that picks them by place."""
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    columns = tuple((str(name).strip().lower(), _plain_type(type_)) for name, type_, *_ in rows)
+    picked = ", ".join(
+        f"{_pick(name, type_)} AS given_{place}" for place, (name, type_, *_) in enumerate(rows)
+    )
+    return columns, picked
+
+
+def _pick(name: str, type_: str) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"{quoted}::VARCHAR" if type_.startswith("ENUM") else quoted
+
+
+def _plain_type(type_: str) -> str:
+    """Words of a fixed list are text."""
+    return "VARCHAR" if type_.startswith("ENUM") else type_
 
 
 def _csv(source: Source) -> Layout:
@@ -206,7 +267,7 @@ def _csv(source: Source) -> Layout:
         "store_rejects = true, rejects_table = 'rejected', rejects_scan = 'rejected_scans'"
     )
     rows = f"SELECT row_number() OVER () AS row_number, * FROM read_csv({one_file(source.path)}, {options})"
-    return Layout(tuple((name, "VARCHAR") for name in names), rows)
+    return Layout(source.name, tuple((name, "VARCHAR") for name in names), rows, lines=True)
 
 
 def _head(source: Source) -> str:
@@ -225,9 +286,9 @@ def _names(head: str, delimiter: str) -> set[str]:
     return {name.strip().lower() for name in next(csv.reader(io.StringIO(head), delimiter=delimiter))}
 
 
-def _note_bad_lines(connection: "DuckDBPyConnection", source: Source) -> None:
+def _note_bad_lines(connection: "DuckDBPyConnection", found: Layout) -> None:
     connection.execute("CREATE OR REPLACE TABLE bad_lines (row_number BIGINT, content VARCHAR)")
-    if source.is_parquet:
+    if not found.lines:
         return
     faults = ", ".join(f"'{fault}'" for fault in ROW_FAULTS)
     worse = connection.execute(
@@ -239,22 +300,9 @@ def _note_bad_lines(connection: "DuckDBPyConnection", source: Source) -> None:
             "UNQUOTED VALUE": "a quote is not closed",
             "LINE SIZE OVER MAXIMUM": "longer than 2,000,000 bytes",
         }
-        raise DataError(f"{source.name} line {worse[0]}: {plain.get(worse[1], str(worse[1]).lower())}")
+        raise DataError(f"{found.name} line {worse[0]}: {plain.get(worse[1], str(worse[1]).lower())}")
     connection.execute("INSERT INTO bad_lines SELECT line, any_value(csv_line) FROM rejected GROUP BY line")
-
-
-def _row_checks(table: Table, policy: Policy) -> Iterator[Check]:
-    """The table's own rules, term by term, so that a report can name the field."""
-    limit = f"{policy.max_amount}::DECIMAL(18,2)"
-    for rule in rules(table):
-        for term in rule.bad.split(" OR "):
-            fields = [name for name in table.names if re.search(rf"\b{name}\b", term)]
-            yield Check(rule.name, ", ".join(fields), term.replace("$max_amount", limit))
 
 
 def _cast(column: Column, given: Given | None) -> str:
     return cast(column.kind, given) if given else f"NULL::{SQL_TYPES[column.kind]}"
-
-
-def _doubled(name: str) -> str:
-    return name.replace('"', '""')

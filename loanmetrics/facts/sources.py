@@ -38,6 +38,7 @@ def find(paths: Iterable[Path]) -> list[Source]:
     files = {file.resolve(): file for path in paths for file in _files(path)}
     for file in files:
         utf8(file)
+    _refuse_twins(files)
     sources = [Source(file, table_of(file)) for file in files.values()]
     return sorted(sources, key=lambda source: (LOAD_ORDER.index(source.table.name), source.name, source.path))
 
@@ -55,6 +56,15 @@ def table_of(path: Path) -> Table:
     if word in TABLES:
         raise UsageError(f"{path.name}: {word} is computed here, not loaded", _loadable())
     raise unknown("table", word, (table.name for table in LENDER_TABLES))
+
+
+def _refuse_twins(files: Iterable[Path]) -> None:
+    """The same file in two formats is one export too many: which of them is right?"""
+    known: dict[Path, Path] = {}
+    for file in files:
+        twin = known.setdefault(file.with_name(file.name[: -len(_suffix(file))]), file)
+        if twin != file:
+            raise UsageError(f"{file.parent} holds both {twin.name} and {file.name}", "keep one of them")
 
 
 def _files(path: Path) -> list[Path]:

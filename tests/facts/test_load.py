@@ -64,7 +64,7 @@ def judged(file: Path) -> list[tuple[Any, ...]]:
     [source] = find([file])
     with workshop(Policy()) as (work, _):
         found = layout(work, source)
-        hold_broken(work, source.table, check(work, source, found, Policy()))
+        hold_broken(work, source.table, check(work, source.table, found, Policy()))
         return work.execute("SELECT row_number, rule, field FROM held ORDER BY row_number").fetchall()
 
 
