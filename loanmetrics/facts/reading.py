@@ -215,13 +215,18 @@ def _accepted(found: Layout, table: Table) -> Layout:
     for column in table.columns:
         given = found.given(column.name)
         if given is None and not column.null:
-            names = [name for name, _ in found.columns]
-            raise DataError(f"{found.name} has no column {column.name}", suggest(column.name, names))
+            raise DataError(f"{found.name} has no column {column.name}", _near(column, table, found))
         if given is not None and ("[" in given.type or given.type.startswith(("STRUCT", "MAP", "UNION"))):
             raise DataError(
                 f"{found.name}: column {column.name} holds nested values", "give one value per cell"
             )
     return found
+
+
+def _near(column: Column, table: Table, found: Layout) -> str:
+    """Names to choose from, unless none is known: then they may be the cells of someone's row."""
+    names = [name for name, _ in found.columns]
+    return suggest(column.name, names) if set(names) & set(table.names) else "is its first line the header?"
 
 
 def _parquet(connection: "DuckDBPyConnection", source: Source) -> Layout:
@@ -259,7 +264,8 @@ def _csv(source: Source) -> Layout:
     names = [name.strip().lower() for name in next(csv.reader(io.StringIO(head), delimiter=delimiter))]
     twice = [name for place, name in enumerate(names) if name and name in names[:place]]
     if twice:
-        raise DataError(f"{source.name} has two columns {twice[0]}")
+        shown = twice[0] if twice[0] in source.table.names else "of one name"
+        raise DataError(f"{source.name} has two columns {shown}")
     columns = ", ".join(f"'given_{place}': 'VARCHAR'" for place in range(len(names)))
     options = (
         f"auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "

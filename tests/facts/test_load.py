@@ -258,6 +258,13 @@ def test_a_broken_file_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("row", ["L1,Ada,08031234567,2024-01-05", "L1,Ada,08031234567,08031234567"])
+def test_a_first_line_that_is_no_header_is_not_quoted(tmp_path: Path, row: str) -> None:
+    with pytest.raises(DataError, match=r"is its first line the header|two columns of one name") as caught:
+        judged(csv(tmp_path, "loans.csv", row))
+    assert not any(cell in str(caught.value) for cell in ("Ada", "08031234567"))
+
+
 def test_a_corrupt_page_is_refused(tmp_path: Path) -> None:
     content = bytearray((SAMPLE / "loans.parquet").read_bytes())
     content[5_000:90_000] = bytes(85_000)
