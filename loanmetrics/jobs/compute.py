@@ -23,8 +23,7 @@ from loanmetrics.jobs.figures import Computed, figures
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
-from loanmetrics.store import runs
-from loanmetrics.store.changes import advance
+from loanmetrics.store import changes, runs
 from loanmetrics.store.migrate import ensure_partitions
 from loanmetrics.store.publish import Published, newest_day, publish, stored
 from loanmetrics.store.session import connect
@@ -64,6 +63,7 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
         runs.run_lock(connection),
     ):
         ensure_partitions(connection)
+        changes.watch(connection)
         this = _start(connection, as_of, policy)
         lake = _lake(settings, connection)
         try:
@@ -77,6 +77,7 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
             _fail(connection, this, error, lake)
             raise
         lake.point_to(made.version)
+        changes.prune(connection)
     return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
 
 
@@ -89,8 +90,8 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
             lake = Lake(Path(folder))
             synced = sync(settings, url, lake, None, "dry-run", policy, "a dry run")
             made = _figures(settings, lake, synced, None, as_of, policy)
-        changes = _differences(stored(connection, as_of), (made.officers, made.branches))
-    return _report("dry run", as_of, made, perf_counter() - began, 0, changes)
+        differences = _differences(stored(connection, as_of), (made.officers, made.branches))
+    return _report("dry run", as_of, made, perf_counter() - began, 0, differences)
 
 
 def _lake(settings: Settings, connection: psycopg.Connection) -> Lake:
@@ -133,7 +134,7 @@ def _publish(connection: psycopg.Connection, this: runs.Run, made: Computed, syn
         current,
         touched=made.touched,
         outcome=made.outcome,
-        along=lambda: advance(connection, READER, synced.mark),
+        along=lambda: changes.advance(connection, READER, synced.mark),
     )
 
 
