@@ -225,11 +225,11 @@ def _facts(source: str | Path | Mapping[str, Any], policy: Policy) -> core.Facts
         )
     if (folder / "manifest.json").is_file():
         return lake.open_facts(folder)
-    return _from_raw(lambda connection: raw.from_folder(connection, folder), policy)
+    return _from_raw(lambda connection: raw.from_folder(connection, folder, policy), policy)
 
 
 def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> core.Facts:
-    connection = raw.connect()
+    connection = raw.connect(time_zone=policy.time_zone)
     try:
         relate(connection)
         prepare.prepare(connection, policy)

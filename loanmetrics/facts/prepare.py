@@ -68,7 +68,8 @@ def prepare(connection: "DuckDBPyConnection", policy: Policy, known: Known | Non
     before = known or Known()
     _recall(connection, before)
     connection.execute(
-        "CREATE TABLE held (table_name VARCHAR, rule VARCHAR, row_key VARCHAR, loan_id VARCHAR, amount BIGINT)"
+        "CREATE TABLE held (table_name VARCHAR, rule VARCHAR, row_key VARCHAR, loan_id VARCHAR, amount BIGINT);"
+        "INSERT INTO held FROM raw_held"
     )
     for name in FACT_COLUMNS:
         _sift(connection, facts_only(TABLES[name]), policy)
@@ -250,14 +251,21 @@ def _code(column: str, names: tuple[str, ...]) -> str:
 
 
 def _counts(connection: "DuckDBPyConnection") -> dict[str, int]:
-    return {name: _one(connection, f"SELECT count(*) FROM raw.{name}") for name in FACT_COLUMNS}
+    return {name: _of_both(connection, name, "count(*)", "count(*)") for name in FACT_COLUMNS}
 
 
 def _sums(connection: "DuckDBPyConnection") -> dict[str, int]:
     return {
-        name: _one(connection, f"SELECT sum({_minor(column)}) FROM raw.{name}")
+        name: _of_both(connection, name, f"sum({_minor(column)})", "sum(amount)")
         for name, column in MONEY_SUMS.items()
     }
+
+
+def _of_both(connection: "DuckDBPyConnection", name: str, readable: str, held: str) -> int:
+    """A total over a table's rows, those with unreadable cells included."""
+    return _one(connection, f"SELECT {readable} FROM raw.{name}") + _one(
+        connection, f"SELECT {held} FROM raw_held WHERE table_name = '{name}'"
+    )
 
 
 def _one(connection: "DuckDBPyConnection", query: str) -> int:
