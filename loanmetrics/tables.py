@@ -145,8 +145,8 @@ LOANS = Table(
         Rule("term_out_of_range", "loan_term_days NOT BETWEEN 0 AND 36500", "0 to 36500 days"),
         Rule(
             "interest_too_large",
-            "loan_amount * interest_rate * TRY_CAST(loan_term_days AS DECIMAL(5,0))"
-            " > 365::DECIMAL(3,0) * $max_amount",
+            "loan_amount::DECIMAL(24,2) * interest_rate * TRY_CAST(loan_term_days AS DECIMAL(5,0))"
+            " > 365 * $max_amount::DECIMAL(24,2)",
             "interest of the whole term above Policy.max_amount",
         ),
     ),

@@ -60,6 +60,11 @@ BREAKS: dict[tuple[str, str], Row] = {
     ("holidays", "missing_value"): {"holiday_date": None},
     ("holidays", "date_out_of_range"): {"holiday_date": TOO_LATE},
     ("holidays", "duplicate_id"): {},
+    ("loans", "interest_too_large"): {
+        "loan_amount": Decimal("1000000000000.00"),
+        "interest_rate": Decimal("1.000001"),
+        "loan_term_days": 365,
+    },
 }
 # Hypothesis varies what it has after ten books; runs as short as this see more different ones.
 RUN = 9
