@@ -1,9 +1,11 @@
 """The command line: parse, call a job, print. Heavy libraries are imported by the commands that need them."""
 
+import io
 import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from loanmetrics.jobs.load import LoadReport
     from loanmetrics.policy import Policy
     from loanmetrics.settings import Settings
+
+FIRST_AS_OF = date(1970, 1, 1)
 
 
 class Format(StrEnum):
@@ -68,7 +72,7 @@ AsOf = Annotated[
 Branch = Annotated[str | None, typer.Option(help="Only this branch.")]
 Band = Annotated[str | None, typer.Option(help="Only this risk band: Green, Watch, Amber, Red.")]
 Sort = Annotated[str | None, typer.Option(help="Sort by this column; -column sorts descending.")]
-Worst = Annotated[int | None, typer.Option(min=1, help="Only the N lowest risk scores.")]
+Worst = Annotated[int | None, typer.Option(min=1, help="Only the N lowest risk scores, lowest first.")]
 Columns = Annotated[str, typer.Option(help="Only these columns, separated by commas.")]
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="Default: by --output's suffix, else table.")
@@ -118,6 +122,10 @@ def compute(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the plan of a run; compute nothing.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="With --dry-run: write every change to this CSV, JSON or Parquet file."),
+    ] = None,
 ) -> None:
     """Compute and publish all figures of one day (default: today)."""
     from loanmetrics import console
@@ -128,8 +136,16 @@ def compute(
     if explain:
         console.say(job.plan(chosen))
         return
-    day = as_of.date() if as_of else _today(chosen)
-    _print_compute((job.dry_run if dry_run else job.compute)(settings, day, chosen))
+    if output and not dry_run:
+        raise UsageError(
+            "--output is for the changes of a --dry-run", "loanmetrics show officers --output FILE"
+        )
+    format_ = _format(None, output)
+    day = _computable(_day(as_of), _today(chosen))
+    made = (job.dry_run if dry_run else job.compute)(settings, day, chosen)
+    _print_compute(made)
+    if made.changes is not None:
+        _print_changes(made.changes, format_, output)
 
 
 @show.command()
@@ -152,7 +168,7 @@ def officers(
     frame = job.officers(_settings(), _day(as_of), branch, band, sort, worst)
     if why:
         frame = frame.join(job.reasons(frame), on="officer_id", how="left", maintain_order="left")
-    _print_frame(frame, columns, format_, output)
+    _print_frame(frame, columns, format_, output, asked=["why"] if why else [])
 
 
 @show.command()
@@ -173,13 +189,18 @@ def branches(
 
 
 @app.command()
-def metrics(name: Annotated[str | None, typer.Argument(help="One metric, in full.")] = None) -> None:
-    """The catalogue: what each metric means, its formula and bands."""
+def metrics(
+    name: Annotated[str | None, typer.Argument(help="One metric or measure, in full.")] = None,
+) -> None:
+    """The catalogue: what each metric and measure means; with a name, its formula and bands."""
     from loanmetrics import console
     from loanmetrics.jobs import catalogue
 
     if name is None:
         console.show_rows(catalogue.metrics())
+        console.say("")
+        console.show_rows(catalogue.measures())
+        console.note("formula, bands and needs of one: loanmetrics metrics NAME")
     else:
         console.say(catalogue.describe(name))
 
@@ -190,9 +211,8 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20) -> N
     from loanmetrics import console
     from loanmetrics.jobs import database
 
-    console.show_rows(
-        database.runs(_settings(), limit), {"records_processed": "bigint", "duration_seconds": "seconds"}
-    )
+    rows, reasons = database.runs(_settings(), limit)
+    console.show_rows(rows, {"rows": "bigint", "took": "seconds"}, below=reasons)
 
 
 @app.command()
@@ -227,18 +247,50 @@ def show_config(policy: PolicyFile = None) -> None:
 
 def main() -> None:
     """The one error boundary: every failure is one line for people and an exit code for cron."""
+    _ready_streams()
     try:
         app(prog_name="loanmetrics")
-    except LoanmetricsError as error:
-        _fail(error.message, error.hint, error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except OSError as error:
-        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", None, 1)
-    except Exception as error:
-        _fail_unexpectedly(error)
+    except (Exception, KeyboardInterrupt) as error:
+        if any(map(_is_interrupt, _chain(error))):
+            sys.exit(130)
+        _tell(error)
     finally:
         _flush()
+
+
+def _ready_streams() -> None:
+    """A closed stream (``>&-``) swallows what is written; a letter that a stream cannot show is spelt out."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those it followed from."""
+    raised: BaseException | None = error
+    while raised is not None:
+        yield raised
+        raised = raised.__cause__ or raised.__context__
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Ctrl-C, also as DuckDB tells it when it was at work."""
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "InterruptException":
+        return True
+    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+
+
+def _tell(error: BaseException) -> None:
+    match error:
+        case LoanmetricsError():
+            _fail(error.message, error.hint, error.exit_code)
+        case OSError():
+            _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", None, 1)
+        case Exception():
+            _fail_unexpectedly(error)
 
 
 def _fail(message: str, hint: str | None, code: int) -> None:
@@ -265,13 +317,11 @@ def _log(error: Exception) -> Path:
         folder = Path(tempfile.gettempdir())
     when = datetime.now().astimezone().isoformat(timespec="seconds")
     lines = [f"loanmetrics {loanmetrics.__version__}, Python {sys.version.split()[0]}, {when}\n"]
-    raised: BaseException | None = error
-    while raised is not None:
+    for raised in _chain(error):
         lines += [
             *traceback.format_tb(raised.__traceback__),
             f"{type(raised).__module__}.{type(raised).__qualname__}\n",
         ]
-        raised = raised.__cause__ or raised.__context__
     handle, name = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder, text=True)
     with os.fdopen(handle, "w") as file:
         file.writelines(lines)
@@ -300,6 +350,15 @@ def _policy(settings: "Settings", file: Path | None) -> "Policy":
 
 def _today(policy: "Policy") -> date:
     return datetime.now(ZoneInfo(policy.time_zone)).date()
+
+
+def _computable(day: date | None, today: date) -> date:
+    """The day to compute: facts of days to come do not exist yet."""
+    if day is not None and not FIRST_AS_OF <= day <= today:
+        raise UsageError(
+            f"{day} cannot be computed", f"--as-of takes a day from {FIRST_AS_OF} to today, {today}"
+        )
+    return day or today
 
 
 def _day(as_of: datetime | None) -> date | None:
@@ -331,13 +390,15 @@ def _print_load(made: "LoadReport", report: Path | None) -> None:
 
 def _print_compute(made: "ComputeReport") -> None:
     from loanmetrics import console
-    from loanmetrics.jobs import catalogue
 
     did = "published" if made.changes is None else "would publish"
+    changed = f"; {made.changed:,} rows changed" if made.changes is None else ""
     console.say(
         f"as of {made.as_of}: {did} {made.officers:,} officers and {made.branches:,} branches "
-        f"from {made.loans:,} loans in {made.seconds:.1f} s ({made.run_id})"
+        f"from {made.loans:,} loans in {made.seconds:.1f} s{changed} ({made.run_id})"
     )
+    if made.changes is None:
+        console.say(f"read everything ({made.reason})" if made.reason else "read what changed")
     counted = [
         {"what": what, "name": name, "rows": count}
         for what, counts in (("held back", made.quarantine), ("finding", made.findings))
@@ -346,22 +407,43 @@ def _print_compute(made: "ComputeReport") -> None:
     if counted:
         console.say("")
         console.show_rows(counted, {"rows": "bigint"})
-    if made.changes is not None:
-        console.say("")
-        console.show_changes(made.changes, catalogue.kinds())
 
 
-def _print_frame(frame: "pl.DataFrame", columns: str, format_: Format | None, output: Path | None) -> None:
+def _print_changes(changes: "pl.DataFrame", format_: Format, output: Path | None) -> None:
     from loanmetrics import console
     from loanmetrics.jobs import catalogue
 
-    wanted = [name.strip() for name in columns.split(",") if name.strip()]
+    kinds = catalogue.kinds()
+    if output:
+        console.write_frame(console.in_units(changes, kinds), format_, output, {})
+    console.say("")
+    console.show_changes(changes, kinds)
+
+
+def _format(given: Format | None, output: Path | None) -> Format:
     suffix = output.suffix.lstrip(".") if output else ""
-    chosen = format_ or (Format(suffix) if suffix in list(Format) else Format.TABLE)
+    chosen = given or (Format(suffix) if suffix in list(Format) else Format.TABLE)
+    if chosen is Format.TABLE and output:
+        raise UsageError("a table goes to the terminal", "name the file .csv, .json or .parquet")
+    return chosen
+
+
+def _print_frame(
+    frame: "pl.DataFrame",
+    columns: str,
+    format_: Format | None,
+    output: Path | None,
+    asked: Sequence[str] = (),
+) -> None:
+    """``asked`` columns are shown whatever else is."""
+    from loanmetrics import console
+    from loanmetrics.jobs import catalogue
+
+    chosen = _format(format_, output)
+    named = [name.strip() for name in columns.split(",") if name.strip()]
+    wanted = [*named, *(name for name in asked if name not in named)] if named else []
     if chosen is Format.TABLE:
-        if output:
-            raise UsageError("a table goes to the terminal", "--format csv, json or parquet")
-        console.show_frame(frame, catalogue.kinds(), catalogue.band_columns(), columns=wanted)
+        console.show_frame(frame, catalogue.kinds(), catalogue.band_columns(), columns=wanted, asked=asked)
     else:
         console.write_frame(console.pick(frame, wanted), chosen, output, catalogue.kinds())
 

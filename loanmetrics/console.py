@@ -2,12 +2,13 @@
 
 import io
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loanmetrics.errors import UsageError, unknown
 
@@ -18,47 +19,62 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json", "parquet")
 NOTHING = "-"
+BRANCH_KEY = " / "
 BAND_STYLES = {"Green": "green", "Watch": "yellow", "Amber": "dark_orange", "Flag": "red", "Red": "red"}
 LEFT = ("text", "date", "bool")
 PIPED_WIDTH = 10_000
 FORMULA_STARTS = "=+-@\t\r"
-# What a table shows first; the rest of a wide row is in the other formats.
+PLACE = ("region", "branch")
+# What a table shows, the most important first; the rest of a wide row is in the other formats.
 HEADLINES = (
-    *("rank", "officer_id", "officer_name", "region", "branch", "risk_score", "risk_band", "why"),
-    *(
-        "active_loans",
-        "total_portfolio",
-        "overdue_15d_amount",
-        "porr",
-        "fimr",
-        "roll",
-        "frr",
-        "ayr",
-        "dqi",
-        "on_time_rate",
-    ),
+    *("rank", "officer_id", "officer_name", "risk_score", "risk_band", "why", *PLACE),
+    *("active_loans", "total_portfolio", "overdue_15d_amount", "porr", "fimr", "roll", "frr"),
+    *("ayr", "dqi", "on_time_rate"),
 )
+FATES = ("added", "changed", "removed")
+NEGATIVE = r"^-\d+(\.\d+)?([eE][+-]?\d+)?$"
+PROSE_WIDTH = 100
+INDENT = "    "
+MOST_CHANGES = 40
 
 
 def show_frame(
-    frame: "pl.DataFrame", kinds: Mapping[str, str], bands: Mapping[str, str], *, columns: Sequence[str] = ()
+    frame: "pl.DataFrame",
+    kinds: Mapping[str, str],
+    bands: Mapping[str, str],
+    *,
+    columns: Sequence[str] = (),
+    asked: Sequence[str] = (),
 ) -> None:
-    """Print a frame as a table: as many headline columns as fit; ``bands`` colours a metric by its band."""
+    """Print a frame as a table: as many headline columns as fit, or else ``columns``, however wide they are.
+
+    ``asked`` columns are never left out: where there is no room beside the first columns, they go below each row.
+    ``bands`` colours a metric by its band.
+    """
     if frame.is_empty():
         note("nothing to show")
         return
     console = out()
     names = pick(frame, columns).columns if columns else _headlines(frame)
     text = {name: [cell(value, kinds.get(name, "text")) for value in frame[name]] for name in names}
-    fitting = names if columns else _fitting(text, console.width)
-    _print(console, _table(console, frame, text, fitting, kinds, bands))
-    left_out = len(frame.columns) - len(fitting)
+    beside = names if columns else _fitting(text, console.width)
+    under = [name for name in asked if name not in beside]
+    if under:
+        beside = _fitting({name: text[name] for name in names if name not in under}, console.width)
+    below = [_said(text, under, place) for place in range(frame.height)] if under else []
+    _print(console, _table(console, frame, text, beside, kinds, bands), below, whole=True)
+    left_out = len(frame.columns) - len(beside) - len(under)
     if left_out and not columns:
         note(f"{left_out} more columns: --columns NAME,... or --format csv")
 
 
-def show_rows(rows: Sequence[Mapping[str, object]], kinds: Mapping[str, str] | None = None) -> None:
-    """Print plain rows as a table."""
+def show_rows(
+    rows: Sequence[Mapping[str, object]],
+    kinds: Mapping[str, str] | None = None,
+    *,
+    below: Sequence[str] = (),
+) -> None:
+    """Print plain rows as a table; ``below`` holds a text for each, shown on lines of its own."""
     console = out()
     if not rows:
         note("nothing to show")
@@ -66,21 +82,72 @@ def show_rows(rows: Sequence[Mapping[str, object]], kinds: Mapping[str, str] | N
     table = _empty_table(console)
     for name in rows[0]:
         table.add_column(
-            name, justify="left" if (kinds or {}).get(name, "text") in LEFT else "right", overflow="fold"
+            name,
+            justify="left" if (kinds or {}).get(name, "text") in LEFT else "right",
+            overflow="fold",
+            no_wrap=bool(below),
         )
     for row in rows:
         table.add_row(*(cell(value, (kinds or {}).get(name, "text")) for name, value in row.items()))
-    _print(console, table)
+    _print(console, table, below, whole=bool(below))
 
 
 def show_changes(frame: "pl.DataFrame", kinds: Mapping[str, str]) -> None:
-    """Print what a run would change: of whom, which figure, from what to what."""
-    rows = []
-    for change in frame.iter_rows(named=True):
-        kind = kinds.get(change["figure"], "text")
-        sides = {side: cell(_value(change[side], kind), kind) for side in ("stored", "computed")}
-        rows.append({**change, **sides})
-    show_rows(rows)
+    """Print what a run would change: rows, then figures, then the first changes of whom from what to what."""
+    import polars as pl
+
+    if frame.is_empty():
+        note("nothing to show")
+        return
+    fate = _fate(frame)
+    show_rows(_counted(fate), dict.fromkeys(FATES, "bigint"))
+    changed = frame.join(fate.filter(pl.col("fate") == "changed"), on="of", maintain_order="left")
+    if changed.is_empty():
+        return
+    say("")
+    figures = changed["figure"].value_counts(sort=True).sort("count", "figure", descending=[True, False])
+    named = ", ".join(f"{name} {count:,}" for name, count in figures.iter_rows())
+    say(textwrap.fill(f"figures changed: {named}", min(out().width, PROSE_WIDTH), subsequent_indent=INDENT))
+    say("")
+    show_rows([_change(row, kinds) for row in changed.head(MOST_CHANGES).iter_rows(named=True)])
+    if len(changed) > MOST_CHANGES:
+        note(f"{len(changed) - MOST_CHANGES:,} more changes: --output FILE writes all")
+
+
+def _fate(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """What becomes of each row: counts are never null, so a row whose count appears is new."""
+    import polars as pl
+
+    count = pl.col("figure") == "active_loans"
+    appears = (count & pl.col("stored").is_null()).any()
+    vanishes = (count & pl.col("computed").is_null()).any()
+    fate = pl.when(appears).then(pl.lit("added")).when(vanishes).then(pl.lit("removed"))
+    return frame.group_by("of", maintain_order=True).agg(fate=fate.otherwise(pl.lit("changed")))
+
+
+def _counted(fate: "pl.DataFrame") -> list[dict[str, object]]:
+    is_branch = fate["of"].str.contains(BRANCH_KEY, literal=True)
+    parts = {"officers": fate.filter(~is_branch), "branches": fate.filter(is_branch)}
+    return [
+        {"rows": what, **{name: int((part["fate"] == name).sum()) for name in FATES}}
+        for what, part in parts.items()
+    ]
+
+
+def _change(row: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, object]:
+    kind = kinds.get(row["figure"], "text")
+    sides = {side: cell(_value(row[side], kind), kind) for side in ("stored", "computed")}
+    return {"of": row["of"], "figure": row["figure"], **sides}
+
+
+def in_units(changes: "pl.DataFrame", kinds: Mapping[str, str]) -> "pl.DataFrame":
+    """Changes for machines: money in units, every other figure as it was compared."""
+    import polars as pl
+
+    money = pl.col("figure").is_in([name for name, kind in kinds.items() if kind == "money"])
+    sides = pl.col("stored", "computed")
+    units = (sides.cast(pl.Int64, strict=False).cast(pl.Decimal(38, 2)) / 100).cast(pl.String)
+    return changes.with_columns(pl.when(money).then(units).otherwise(sides).name.keep())
 
 
 def _value(text: str | None, kind: str) -> object:
@@ -143,7 +210,7 @@ def cell(value: object, kind: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
-    return str(value)
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))
 
 
 def out() -> "Console":
@@ -182,18 +249,25 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         )
 
 
-def _print(console: "Console", table: "Table") -> None:
-    """Piped text has no blanks at the ends of its lines."""
-    if console.is_terminal:
-        console.print(table)
-        return
+def _print(console: "Console", table: "Table", below: Sequence[str] = (), *, whole: bool = False) -> None:
+    """Nothing of a ``whole`` table is cut, however wide it is. Piped lines have no blanks at their ends."""
+    screen = console.width
+    if whole:
+        unbound = console.options.update(max_width=PIPED_WIDTH)
+        console.width = max(screen, console.measure(table, options=unbound).maximum)
     with console.capture() as captured:
         console.print(table)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    lines = captured.get().removesuffix("\n").split("\n")
+    texts = [""] * (len(lines) - len(below)) + [*below]
+    for line, text in zip(lines, texts, strict=True):
+        say(line if console.is_terminal else line.rstrip())
+        for part in textwrap.wrap(text, screen - len(INDENT)):
+            say(f"{INDENT}{part}")
 
 
 def _headlines(frame: "pl.DataFrame") -> list[str]:
-    return [name for name in HEADLINES if name in frame.columns] or frame.columns
+    ordered = HEADLINES if "officer_id" in frame.columns else dict.fromkeys((*PLACE, *HEADLINES))
+    return [name for name in ordered if name in frame.columns] or frame.columns
 
 
 def _fitting(text: Mapping[str, Sequence[str]], width: int) -> list[str]:
@@ -205,6 +279,10 @@ def _fitting(text: Mapping[str, Sequence[str]], width: int) -> list[str]:
             break
         fitting.append(name)
     return fitting
+
+
+def _said(text: Mapping[str, Sequence[str]], names: Sequence[str], place: int) -> str:
+    return "; ".join(f"{name}: {text[name][place]}" for name in names)
 
 
 def _table(
@@ -257,5 +335,5 @@ def _harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
     text = pl.col(pl.String)
-    risky = text.str.head(1).is_in(list(FORMULA_STARTS))
+    risky = text.str.head(1).is_in(list(FORMULA_STARTS)) & ~text.str.contains(NEGATIVE)
     return frame.with_columns(pl.when(risky).then(pl.lit("'") + text).otherwise(text).name.keep())

@@ -1,19 +1,23 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import duckdb
 import polars as pl
 import psycopg
 import pytest
 
 from loanmetrics import cli, console
+from loanmetrics.engine.catalogue import load
 from loanmetrics.errors import GateError, LoanmetricsError, LockHeldError, StoreError
 from loanmetrics.jobs.load import LOCK
 from loanmetrics.policy import Policy
@@ -79,7 +83,18 @@ USAGE_ERRORS = [
     ("compute --policy nowhere.toml", "nowhere.toml cannot be read"),
     ("show officers --worst 0", "--worst"),
     ("show officers --format xls", "--format"),
-    ("metrics rol", "hint: did you mean roll?"),
+    ("metrics rol", "error: unknown metric or measure: rol\nhint: did you mean roll?"),
+    (
+        "compute --as-of 1969-12-31",
+        "error: 1969-12-31 cannot be computed\nhint: --as-of takes a day from 1970-01-01",
+    ),
+    (
+        "compute --as-of 2300-01-01",
+        "error: 2300-01-01 cannot be computed\nhint: --as-of takes a day from 1970-01-01",
+    ),
+    ("compute --as-of 2300-01-01 --dry-run", "error: 2300-01-01 cannot be computed"),
+    ("compute --output changes.csv", "error: --output is for the changes of a --dry-run"),
+    ("compute --dry-run --output changes.txt", "hint: name the file .csv, .json or .parquet"),
 ]
 
 
@@ -122,6 +137,56 @@ def test_an_error_is_one_line_and_its_exit_code(
 def test_an_interrupt_exits_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "app", raising(KeyboardInterrupt()))
     assert run() == (130, "", "")
+
+
+def interrupted_duckdb() -> Exception:
+    """What DuckDB raises when it is interrupted at work."""
+    with duckdb.connect() as connection:
+        timer = threading.Timer(0.2, connection.interrupt)
+        timer.start()
+        with pytest.raises(duckdb.Error) as caught:
+            connection.execute("SELECT sum(a.range * b.range % 7) FROM range(100000) a, range(100000) b")
+        timer.join()
+        return caught.value
+
+
+@pytest.mark.parametrize("error", [interrupted_duckdb, lambda: RuntimeError("Query interrupted")])
+def test_an_interrupt_while_duckdb_is_at_work_exits_130(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
+) -> None:
+    interrupt = error()
+    wrapped = StoreError("cleaning up failed")
+    wrapped.__context__ = interrupt
+    for raised in (interrupt, wrapped):
+        monkeypatch.setattr(cli, "app", raising(raised))
+        assert run() == (130, "", "")
+
+
+def test_other_errors_of_a_query_are_no_interrupts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "app", raising(RuntimeError("Query failed")))
+    assert run()[0] == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_swallows_what_is_written(closed: str) -> None:
+    command = ["/bin/sh", "-c", f'"$0" -m loanmetrics.cli metrics {closed}', sys.executable]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+
+
+ASCII = """
+import polars as pl
+from loanmetrics import cli, console
+cli.app = lambda **_: console.show_frame(pl.DataFrame({"officer_name": ["\u1eccl\u00e1"]}), {}, {})
+cli.main()
+"""
+
+
+def test_a_letter_that_a_stream_cannot_show_is_spelt_out() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", ASCII]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"officer_name\n\\u1eccl\\xe1\n", b"")
 
 
 def test_the_unexpected_is_logged_without_personal_data(
@@ -187,7 +252,9 @@ def test_from_files_to_figures(run: Run, database: str, tmp_path: Path) -> None:
 
     code, out, _ = run("compute", "--as-of", DAY, database=database)
     assert code == 0
-    assert f"as of {DAY}: published 44 officers and 13 branches" in out
+    assert f"as of {DAY}: published 44 officers and 13 branches from 6,053 loans in " in out
+    assert " s; 6,110 rows changed (20" in out
+    assert "\nread everything (" in out
     assert "held back  loans.no_due_date           1\n" in out
 
     code, out, err = run("compute", "--as-of", DAY, "--dry-run", database=database)
@@ -244,6 +311,23 @@ def test_a_metric_is_explained(run: Run) -> None:
     assert "Green <= 0.03" in out
 
 
+def test_a_measure_and_the_rank_are_explained(run: Run) -> None:
+    code, out, _ = run("metrics", "total_portfolio")
+    assert code == 0
+    assert out.startswith("total_portfolio: a measure (money)\nOwed by loans on the book.\n")
+    assert "used by  par15_ratio\n" in out
+    assert "risk score's rank" in run("metrics", "rank")[1]
+
+
+def test_the_list_of_metrics_fits_the_screen(run: Run) -> None:
+    _, out, err = run("metrics")
+    table, measures = out.split("\n\n")
+    assert max(map(len, table.splitlines())) < 80
+    assert "rank             rank   Rank\n" in table
+    assert all(name in measures for name in load().measures)
+    assert "loanmetrics metrics NAME" in err
+
+
 def test_a_reader_that_goes_away_is_no_noise() -> None:
     with subprocess.Popen([*PYTHON, "metrics"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -270,6 +354,7 @@ CELLS = [
     (None, "text", "-"),
     (False, "bool", "no"),
     ("Green", "text", "Green"),
+    ("A\nb\x1b[2J", "text", "A b [2J"),
 ]
 
 
@@ -282,22 +367,52 @@ TABLE = """
 import polars as pl
 from loanmetrics import console
 frame = pl.DataFrame(
-    {"officer_id": ["O1"], "risk_score": [37], "risk_band": ["Red"], "active_loans": [5], "fimr": [0.5]}
+    {
+        "officer_id": ["O1", "O2"],
+        "risk_score": [37, 44],
+        "risk_band": ["Red", "Amber"],
+        "why": ["porr -16.4, fimr -12.1", "porr -12.3"],
+        "active_loans": [5, 6],
+        "fimr": [0.5, 0.25],
+    }
 )
 kinds = {"risk_score": "score", "active_loans": "bigint", "fimr": "ratio"}
-console.show_frame(frame, kinds, {"risk_score": "risk_band"})
+console.show_frame(frame, kinds, {"risk_score": "risk_band"}, %s)
 """
 
 
-def test_a_terminal_gets_colours_and_what_fits() -> None:
+def on_screen(width: int, how: str = "") -> str:
     leader, follower = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "36", "TERM": "xterm"}
-    subprocess.run(
-        [sys.executable, "-c", TABLE], stdout=follower, stderr=subprocess.DEVNULL, env=environment, check=True
-    )
+    environment = {**os.environ, "COLUMNS": str(width), "TERM": "xterm"}
+    command = [sys.executable, "-c", TABLE % how]
+    subprocess.run(command, stdout=follower, stderr=subprocess.DEVNULL, env=environment, check=True)
     os.close(follower)
     text = os.read(leader, 10_000).decode()
     os.close(leader)
+    return text.replace("\r\n", "\n")
+
+
+def plain(text: str) -> list[str]:
+    return [line.rstrip() for line in re.sub("\x1b\\[[0-9;]*m", "", text).splitlines()]
+
+
+def test_what_was_asked_for_is_shown_on_every_screen() -> None:
+    narrow = plain(on_screen(36, "asked=['why']"))
+    assert narrow[0].split() == ["officer_id", "risk_score", "risk_band"]
+    assert narrow[3:] == [
+        "    why: porr -16.4, fimr -12.1",
+        "O2                  44  Amber",
+        "    why: porr -12.3",
+    ]
+    wide = plain(on_screen(76, "asked=['why']"))
+    assert wide[0].split() == ["officer_id", "risk_score", "risk_band", "why", "active_loans"]
+    named = plain(on_screen(36, "columns=['why', 'active_loans', 'fimr', 'officer_id']"))
+    assert [line.split()[-1] for line in (named[0], *named[2:])] == ["officer_id", "O1", "O2"]
+    assert "porr -16.4, fimr -12.1             5  50.0 %" in named[2]
+
+
+def test_a_terminal_gets_colours_and_what_fits() -> None:
+    text = on_screen(36)
     assert "\x1b[31m" in text
     assert "risk_band" in text
     assert "fimr" not in text
@@ -305,15 +420,19 @@ def test_a_terminal_gets_colours_and_what_fits() -> None:
 
 def test_a_pipe_gets_plain_text_in_full() -> None:
     environment = {**os.environ, "COLUMNS": "36", "TERM": "xterm"}
-    command = [sys.executable, "-c", TABLE]
+    command = [sys.executable, "-c", TABLE % "asked=['why']"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout == (
-        "officer_id  risk_score  risk_band  active_loans    fimr\n"
-        "O1                  37  Red                   5  50.0 %\n"
+        "officer_id  risk_score  risk_band  why                     active_loans    fimr\n"
+        "O1                  37  Red        porr -16.4, fimr -12.1             5  50.0 %\n"
+        "O2                  44  Amber      porr -12.3                         6  25.0 %\n"
     )
 
 
 def test_csv_text_cannot_become_a_formula(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"officer_name": ["=1+1", "Ada", None], "total_portfolio": [-5, 100, None]})
+    names = ["=1+1", "Ada", None, "-0.05", "-1+1"]
+    frame = pl.DataFrame({"officer_name": names, "total_portfolio": [-5, 100, None, 0, 0]})
     console.write_frame(frame, "csv", tmp_path / "out.csv", {"total_portfolio": "money"})
-    assert (tmp_path / "out.csv").read_text() == "officer_name,total_portfolio\n'=1+1,-0.05\nAda,1.00\n,\n"
+    assert (tmp_path / "out.csv").read_text() == (
+        "officer_name,total_portfolio\n'=1+1,-0.05\nAda,1.00\n,\n-0.05,0.00\n'-1+1,0.00\n"
+    )

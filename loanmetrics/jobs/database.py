@@ -11,10 +11,14 @@ from loanmetrics.tables import TABLES
 if TYPE_CHECKING:
     from loanmetrics.settings import Settings
 
-RUN_COLUMNS = (
-    *("run_id", "calculation_type", "calculation_date", "status", "start_time", "duration_seconds"),
-    *("records_processed", "policy_hash", "error_message"),
-)
+RUN_COLUMNS = {
+    "run_id": "run_id",
+    "kind": "calculation_type",
+    "as_of": "calculation_date",
+    "status": "status",
+    "took": "duration_seconds",
+    "rows": "records_processed",
+}
 
 
 @contextmanager
@@ -41,13 +45,15 @@ def migrate(settings: "Settings") -> list[str]:
     return [*others, *(f"{table}: {count} columns" for table, count in columns.items())]
 
 
-def runs(settings: "Settings", limit: int) -> list[dict[str, object]]:
-    """The newest runs first."""
+def runs(settings: "Settings", limit: int) -> tuple[list[dict[str, object]], list[str]]:
+    """The newest runs first, and why each failed; a run id begins with when it started, UTC."""
     from loanmetrics.store.runs import recent
     from loanmetrics.store.session import connect
 
     with opened(settings) as url, connect(url) as database:
-        return [{name: run[name] for name in RUN_COLUMNS} for run in recent(database, limit)]
+        found = recent(database, limit)
+    rows = [{name: run[column] for name, column in RUN_COLUMNS.items()} for run in found]
+    return rows, [run["error_message"] or "" for run in found]
 
 
 def server(settings: "Settings") -> str:

@@ -26,7 +26,7 @@ def officers(
     worst: int | None,
 ) -> pl.DataFrame:
     """Officer rows of a day, the newest published by default."""
-    return _chosen(_read(settings, read_officers, as_of), branch, band, sort or "officer_id", worst)
+    return _chosen(_read(settings, read_officers, as_of), branch, band, sort, ["officer_id"], worst)
 
 
 def branches(
@@ -38,7 +38,7 @@ def branches(
     worst: int | None,
 ) -> pl.DataFrame:
     """Branch rows of a day, the newest published by default."""
-    return _chosen(_read(settings, read_branches, as_of), branch, band, sort or "region,branch", worst)
+    return _chosen(_read(settings, read_branches, as_of), branch, band, sort, ["region", "branch"], worst)
 
 
 def reasons(frame: pl.DataFrame) -> pl.DataFrame:
@@ -58,23 +58,29 @@ def _read(settings: Settings, read: Read, as_of: date | None) -> pl.DataFrame:
 
 
 def _chosen(
-    rows: pl.DataFrame, branch: str | None, band: str | None, sort: str, worst: int | None
+    rows: pl.DataFrame,
+    branch: str | None,
+    band: str | None,
+    sort: str | None,
+    key: list[str],
+    worst: int | None,
 ) -> pl.DataFrame:
     for name, value in (("branch", branch), ("risk_band", band)):
         if value is not None:
             if value not in (known := rows[name].unique().drop_nulls().to_list()):
                 raise unknown(name.replace("_", " "), value, known)
             rows = rows.filter(pl.col(name) == value)
+    rows = rows.sort(key, maintain_order=True)
+    if worst is not None:
+        rows = rows.sort("risk_score", nulls_last=True, maintain_order=True).head(worst)
+    return _sorted(rows, sort) if sort else rows
+
+
+def _sorted(rows: pl.DataFrame, sort: str) -> pl.DataFrame:
     names = [name.strip() for name in sort.split(",")]
-    for name in names:
-        if name.lstrip("-") not in rows.columns:
-            raise unknown("column", name.lstrip("-"), rows.columns)
     plain = [name.lstrip("-") for name in names]
-    ordered = rows.sort(
-        plain, descending=[name.startswith("-") for name in names], nulls_last=True, maintain_order=True
-    )
-    return (
-        ordered
-        if worst is None
-        else ordered.sort("risk_score", nulls_last=True, maintain_order=True).head(worst)
-    )
+    for name in plain:
+        if name not in rows.columns:
+            raise unknown("column", name, rows.columns)
+    falling = [name.startswith("-") for name in names]
+    return rows.sort(plain, descending=falling, nulls_last=True, maintain_order=True)

@@ -116,3 +116,38 @@ def test_it_reads_well(run: Cli, small: str) -> None:
     assert ["O2", "float_gap_count", "0", "1"] in shown
     assert ["O2", "had_float_gap", "no", "yes"] in shown
     assert ["West", "/", "Yaba", "float_gap_share", "0.0", "%", "100.0", "%"] in shown
+
+
+def test_a_long_list_of_changes_is_summed_up(run: Cli, sample: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("roll_days = 14\nfrr_days = 100\n")
+    words = ("compute", "--as-of", str(support.SAMPLE_DAY), "--dry-run", "--policy", "policy.toml")
+    code, out, err = run(sample, *words, "--output", "changes.csv")
+    assert code == 0
+    _, _, rows, figures, first = out.split("\n\n")
+    assert [line.split() for line in rows.splitlines()] == [
+        ["rows", "added", "changed", "removed"],
+        ["officers", "0", "38", "0"],
+        ["branches", "0", "12", "0"],
+    ]
+    changes = pl.read_csv(tmp_path / "changes.csv", infer_schema_length=None)
+    assert "figures changed: fees_collected 50, fees_due 50, frr 50," in figures
+    assert len(first.splitlines()) == 41
+    assert err == f"{len(changes) - 40} more changes: --output FILE writes all\n"
+
+
+def test_rows_that_come_and_go_are_counted_not_listed(run: Cli, small: str) -> None:
+    new = run(small, "compute", "--as-of", str(DAY), "--dry-run")[1]
+    assert ["officers", "3", "0", "0"] in [line.split() for line in new.splitlines()]
+    assert len(new.splitlines()) == 5
+    assert run(small, "compute", "--as-of", str(DAY))[0] == 0
+    told(small, CHANGES["an officer gone"])
+    gone = run(small, "compute", "--as-of", str(DAY), "--dry-run")[1]
+    assert ["officers", "0", "0", "1"] in [line.split() for line in gone.splitlines()]
+
+
+def test_all_changes_go_to_a_file(run: Cli, small: str, tmp_path: Path) -> None:
+    words = ("compute", "--as-of", str(DAY), "--dry-run", "--output", "changes.parquet")
+    assert run(small, *words)[0] == 0
+    changes = pl.read_parquet(tmp_path / "changes.parquet")
+    owed = changes.filter(of="West / Ikeja", figure="total_portfolio")
+    assert owed.rows() == [("West / Ikeja", "total_portfolio", None, "2200.00")]

@@ -9,11 +9,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from loanmetrics.errors import GateError
 from loanmetrics.jobs.catalogue import kinds
 from loanmetrics.store.publish import read_branches, read_officers
+from loanmetrics.store.runs import fail, start
 from loanmetrics.store.session import connect
 from tests import support
 from tests.jobs.conftest import Cli
+from tests.jobs.small import DAY
 
 WHAT = ("officers", "branches")
 Published = Callable[[str], pl.DataFrame]
@@ -109,6 +112,23 @@ def test_the_worst_come_first(run: Cli, sample: str, published: Published) -> No
     assert shown(run, sample, "officers", "--worst", "5")["risk_score"].to_list() == scores[:5]
 
 
+def test_the_worst_may_be_sorted_otherwise(run: Cli, sample: str) -> None:
+    worst = shown(run, sample, "officers", "--worst", "5")
+    found = shown(run, sample, "officers", "--worst", "5", "--sort", "-total_portfolio")
+    assert (
+        found["officer_id"].to_list()
+        == worst.sort("total_portfolio", descending=True)["officer_id"].to_list()
+    )
+    assert found["officer_id"].to_list() != worst["officer_id"].to_list()
+
+
+def test_why_is_shown_beside_named_columns(run: Cli, sample: str) -> None:
+    for columns in ("officer_id", "officer_id,why"):
+        found = shown(run, sample, "officers", "--worst", "2", "--why", "--columns", columns)
+        assert found.columns == ["officer_id", "why"]
+        assert found["why"].str.contains(r"^\w+ -\d").all()
+
+
 def test_the_day_may_be_named(run: Cli, sample: str) -> None:
     named = shown(run, sample, "branches", "--as-of", str(support.SAMPLE_DAY))
     assert_frame_equal(named, shown(run, sample, "branches"))
@@ -123,7 +143,10 @@ REFUSED = [
         ("--as-of", "2020-02-29"),
         "error: nothing is published for 2020-02-29\nhint: run: loanmetrics compute --as-of 2020-02-29\n",
     ),
-    (("--output", "out.txt"), "error: a table goes to the terminal\nhint: --format csv, json or parquet\n"),
+    (
+        ("--output", "out.txt"),
+        "error: a table goes to the terminal\nhint: name the file .csv, .json or .parquet\n",
+    ),
 ]
 
 
@@ -141,5 +164,15 @@ def test_runs_are_listed_newest_first(run: Cli, sample: str) -> None:
     code, out, _ = run(sample, "runs")
     assert code == 0
     header, row = (line.split() for line in out.splitlines())
-    assert header[:4] == ["run_id", "calculation_type", "calculation_date", "status"]
+    assert header == ["run_id", "kind", "as_of", "status", "took", "rows"]
     assert row[1:4] == ["day", str(support.SAMPLE_DAY), "Completed"]
+
+
+def test_a_failed_run_says_why_below_its_row(run: Cli, small: str) -> None:
+    with connect(small) as connection:
+        this = start(connection, "day", DAY, engine_version="0", policy_hash="0")
+        fail(connection, this, GateError("loans: 12 of 500 rows held back (orphan 12)"))
+    _, out, _ = run(small, "runs")
+    _, row, reason = out.splitlines()
+    assert row.split()[:4] == [this.run_id, "day", str(DAY), "Failed"]
+    assert reason == "    loans: 12 of 500 rows held back (orphan 12)"
