@@ -122,6 +122,9 @@ def compute(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the plan of a run; compute nothing.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read all of the source, not only what changed since the last run.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(help="With --dry-run: write every change to this CSV, JSON or Parquet file."),
@@ -142,7 +145,7 @@ def compute(
         )
     format_ = _format(None, output)
     day = _computable(_day(as_of), _today(chosen))
-    made = (job.dry_run if dry_run else job.compute)(settings, day, chosen)
+    made = job.dry_run(settings, day, chosen) if dry_run else job.compute(settings, day, chosen, full=full)
     _print_compute(made)
     if made.changes is not None:
         _print_changes(made.changes, format_, output)
