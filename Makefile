@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lock clean
+.PHONY: help demo test test-long lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -12,7 +12,7 @@ COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 
 	--fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## from a fresh clone to figures: install, load the sample lender, compute, show
 	@scripts/environment run
@@ -24,6 +24,10 @@ test: ## lint, types and tests (PYTEST="-k embedded -x" to narrow)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/pytest -n 2 --durations=10 $(PYTEST)
+
+test-long: ## the laws on many more random books and histories (hours)
+	@scripts/environment test
+	LOANMETRICS_MACHINES=500 LOANMETRICS_EXAMPLES=2000 $(BIN)/pytest -n 2 -s tests/laws tests/store/test_interleavings.py
 
 lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 	@command -v $(UV) >/dev/null || { echo "error: uv is not installed (pip install uv)" >&2; exit 1; }
