@@ -125,9 +125,18 @@ def compute(
     full: Annotated[
         bool, typer.Option("--full", help="Read all of the source, not only what changed since the last run.")
     ] = False,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Compute the day from what this run knew and show how that differs; publish nothing.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="With --dry-run: write every change to this CSV, JSON or Parquet file."),
+        typer.Option(
+            help="With --dry-run or --known-at: write every change to this CSV, JSON or Parquet file."
+        ),
     ] = None,
 ) -> None:
     """Compute and publish all figures of one day (default: today)."""
@@ -139,13 +148,19 @@ def compute(
     if explain:
         console.say(job.plan(chosen))
         return
-    if output and not dry_run:
+    if output and not (dry_run or known_at):
         raise UsageError(
-            "--output is for the changes of a --dry-run", "loanmetrics show officers --output FILE"
+            "--output is for the changes of a --dry-run or --known-at",
+            "loanmetrics show officers --output FILE",
         )
     format_ = _format(None, output)
     day = _computable(_day(as_of), _today(chosen))
-    made = job.dry_run(settings, day, chosen) if dry_run else job.compute(settings, day, chosen, full=full)
+    if known_at:
+        made = job.known_at(settings, day, known_at)
+    else:
+        made = (
+            job.dry_run(settings, day, chosen) if dry_run else job.compute(settings, day, chosen, full=full)
+        )
     _print_compute(made)
     if made.changes is not None:
         _print_changes(made.changes, format_, output)

@@ -95,6 +95,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         except msgspec.ValidationError as error:
             raise UsageError(f"policy: {error}") from None
 
+    @classmethod
+    def from_dict(cls, given: dict[str, Any]) -> "Policy":
+        """The policy that ``as_dict`` gave, also after a way through JSON.
+
+        >>> Policy.from_dict(Policy().as_dict()) == Policy()
+        True
+        """
+        return msgspec.convert(given, cls)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, in the order of declaration, for printing and hashing."""
         return {name: _plain(getattr(self, name)) for name in self.__struct_fields__}

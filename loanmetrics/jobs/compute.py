@@ -16,10 +16,11 @@ from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import load
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts import raw
+from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Lake, Version
 from loanmetrics.facts.prepare import prepare
 from loanmetrics.jobs.database import opened
-from loanmetrics.jobs.figures import Computed, figures
+from loanmetrics.jobs.figures import Computed, figures, remember
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
@@ -71,12 +72,13 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
             last, why = (None, "asked for") if full else _last(connection, lake)
             synced = sync(settings, url, lake, last, this.run_id, policy, why)
             made = _figures(settings, lake, synced, last, as_of, policy)
-            lake.keep(made.version)
+            version = remember(synced.version, last, lake, as_of, made.sums)
+            lake.keep(version)
             done = _publish(connection, this, made, synced)
         except BaseException as error:
             _fail(connection, this, error, lake)
             raise
-        lake.point_to(made.version)
+        lake.point_to(version)
         changes.prune(connection)
     return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
 
@@ -92,6 +94,23 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
             made = _figures(settings, lake, synced, None, as_of, policy)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report("dry run", as_of, made, perf_counter() - began, 0, differences)
+
+
+def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
+    """A day's figures by what an earlier run knew, its facts and its policy, beside what is published now.
+
+    Writes nothing.
+    """
+    began = perf_counter()
+    with opened(settings) as url, connect(url, "loanmetrics compute --known-at") as connection:
+        lake = _lake(settings, connection)
+        version = lake.version(run_id)
+        policy = Policy.from_dict(version.policy)
+        made = _figures(
+            settings, lake, Synced(version, Source(version.rows, version.sums)), None, as_of, policy
+        )
+        differences = _differences(stored(connection, as_of), (made.officers, made.branches))
+    return _report(run_id, as_of, made, perf_counter() - began, 0, differences)
 
 
 def _lake(settings: Settings, connection: psycopg.Connection) -> Lake:
@@ -125,17 +144,22 @@ def _figures(
 def _publish(connection: psycopg.Connection, this: runs.Run, made: Computed, synced: Synced) -> Published:
     """One transaction: figures, loan state if the day is the newest, log, and where the change log was read to."""
     newest = newest_day(connection)
-    current = made.loan_states if newest is None or this.day >= newest else None
+    current = made.sums.loan_states if newest is None or this.day >= newest else None
     return publish(
         connection,
         this,
         made.officers,
         made.branches,
         current,
-        touched=made.touched,
+        touched=made.sums.touched,
         outcome=made.outcome,
-        along=lambda: changes.advance(connection, READER, synced.mark),
+        along=lambda: _advance(connection, synced.mark),
     )
+
+
+def _advance(connection: psycopg.Connection, mark: changes.Mark | None) -> None:
+    if mark:
+        changes.advance(connection, READER, mark)
 
 
 def plan(policy: Policy) -> str:

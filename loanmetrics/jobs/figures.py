@@ -3,6 +3,7 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 
 import msgspec
@@ -47,17 +48,15 @@ class Computed:
 
     officers: pl.DataFrame
     branches: pl.DataFrame
-    loan_states: pl.DataFrame
-    touched: pl.Series | None
+    sums: Sums
     loans: int
     outcome: runs.Outcome
-    version: Version
 
 
 def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, workers: int) -> Computed:
-    """All figures of a day, through every gate; the version returned remembers the day's sums."""
-    catalogue, version = load(), synced.version
-    intake = lakes.intake(lake, version)
+    """All figures of a day, through every gate."""
+    catalogue = load()
+    intake = lakes.intake(lake, synced.version)
     gates.source_equals_intake(synced.source, intake)
     gates.nothing_disappears(intake, lakes.rows(book.facts))
     gates.few_held_back(intake, book.policy)
@@ -67,19 +66,13 @@ def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, worker
     totals = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
     if sums.touched is None:
         gates.loans_match(cells, sums.loan_states)
+    found = _add_up([intake.findings, findings.of_officers(book), sums.findings])
     return Computed(
         officers,
         branches,
-        sums.loan_states,
-        sums.touched,
+        sums,
         totals["total_disbursed_count"],
-        _outcome(
-            synced.source,
-            intake,
-            _add_up([intake.findings, findings.of_officers(book), sums.findings]),
-            totals,
-        ),
-        _remembering(version, last, lake, book, catalogue, sums),
+        _outcome(synced.source, intake, found, totals),
     )
 
 
@@ -93,11 +86,10 @@ def _outcome(source: Source, intake: Intake, found: Counts, totals: Counts) -> r
     )
 
 
-def _remembering(
-    version: Version, last: Version | None, lake: Lake, book: Book, catalogue: Catalogue, sums: Sums
-) -> Version:
+def remember(version: Version, last: Version | None, lake: Lake, as_of: date, sums: Sums) -> Version:
+    """The version with a day's sums, for the next run of that day."""
     file = write_small_table(lake, last, version.run_id, "sums", sums.cells)
-    day = Day(book.as_of, _fingerprint(catalogue), sums.findings)
+    day = Day(as_of, _fingerprint(load()), sums.findings)
     return msgspec.structs.replace(version, day=day, small={**version.small, "sums": file})
 
 

@@ -23,8 +23,9 @@ from loanmetrics.store import changes
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Above this share of all loans, reading everything is faster than picking.
+# Above this share of all loans, unless they are few, reading everything is faster than picking.
 MOST_TOUCHED = 0.2
+FEW = 1_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Synced:
 
     version: Version
     source: Source
-    mark: changes.Mark
+    mark: changes.Mark | None = None
     advanced: Advanced | None = None
     reason: str | None = None
 
@@ -62,7 +63,7 @@ def _touched(held: Snapshot, last: Version | None, policy: Policy, why: str) -> 
     whole = found.tables.intersection(changes.LOAN_TABLES)
     if whole and not found.reason:
         return changes.Touched(frozenset(), frozenset(), f"much of {', '.join(sorted(whole))} changed")
-    if len(found.loans) > MOST_TOUCHED * last.rows["loans"]:
+    if len(found.loans) > max(FEW, MOST_TOUCHED * last.rows["loans"]):
         return changes.Touched(frozenset(), frozenset(), f"{len(found.loans):,} loans changed")
     return found
 

@@ -200,3 +200,36 @@ def test_the_plan_names_steps_and_measures_and_touches_nothing(run: Cli, small: 
     assert "AGGREGATE" in out
     assert all(name in out for name in load().measures if name != "float_gap_officers")
     assert statuses(small) == []
+
+
+def test_a_day_is_known_again_as_an_earlier_run_knew_it(run: Cli, small: str, tmp_path: Path) -> None:
+    compute_it = ("compute", "--as-of", str(DAY))
+    assert run(small, *compute_it)[0] == 0
+    first = published(small, DAY)
+    told(small, "UPDATE loans SET officer_id = 'O3' WHERE loan_id = 'L1'")
+    told(small, "DELETE FROM repayments WHERE loan_id = 'L2'")
+    assert run(small, *compute_it)[0] == 0
+    [(earlier,), (later,)] = asked(small, f"SELECT run_id FROM {LOG} ORDER BY log_id")
+    before = rows(small)
+    for run_id, known in ((earlier, first), (later, published(small, DAY))):
+        changes = tmp_path / "changes.parquet"
+        assert run(small, *compute_it, "--known-at", run_id, "--output", str(changes))[0] == 0
+        difference = pl.read_parquet(changes)
+        assert (len(difference) == 0) == (run_id == later)
+        assert_as_known(difference, known, published(small, DAY))
+    assert rows(small) == before
+    code, out, err = run(small, *compute_it, "--known-at", "yesterday")
+    assert (code, out) == (4, "") or code == 1
+    assert err.startswith("error: the facts of run yesterday are not kept here")
+
+
+def assert_as_known(
+    difference: pl.DataFrame, known: tuple[pl.DataFrame, pl.DataFrame], now: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    """What differs is what differed between the two publications, figure by figure."""
+    wanted = 0
+    for before, after in zip(known, now, strict=True):
+        figures = [name for name in after.columns if name not in STAMPS]
+        for name in figures:
+            wanted += int(before[name].ne_missing(after[name]).sum())
+    assert len(difference) == wanted
