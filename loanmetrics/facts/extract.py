@@ -14,6 +14,7 @@ from psycopg import sql
 from loanmetrics.errors import DataError, StoreError
 from loanmetrics.facts.lake import PAR15_SCHEMA
 from loanmetrics.facts.prepare import MONEY_SUMS, SQL_TYPES
+from loanmetrics.facts.quoting import literal, one_file
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
 
 if TYPE_CHECKING:
@@ -152,13 +153,13 @@ def _relate(connection: "DuckDBPyConnection", folder: Path) -> None:
         copies, parsed = sorted(folder.glob(f"{name}-*.csv")), folder / f"{name}.parquet"
         try:
             connection.execute(
-                f"COPY ({_typed(name, copies)}) TO {_literal(parsed)} (FORMAT parquet, COMPRESSION lz4)"
+                f"COPY ({_typed(name, copies)}) TO {literal(parsed)} (FORMAT parquet, COMPRESSION lz4)"
             )
         except duckdb.Error as error:
             raise DataError(*_plainly(name, str(error))) from None
         for copy in copies:
             copy.unlink()
-        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM read_parquet({_literal(parsed)})")
+        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM read_parquet({one_file(parsed)})")
 
 
 def _plainly(name: str, error: str) -> tuple[str, str]:
@@ -177,9 +178,5 @@ def _typed(name: str, copies: list[Path]) -> str:
         return (
             f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in types.items())} WHERE false"
         )
-    files = ", ".join(_literal(copy) for copy in copies)
+    files = ", ".join(one_file(copy) for copy in copies)
     return f"SELECT * FROM read_csv([{files}], columns = {types!r}, {CSV_DIALECT})"
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

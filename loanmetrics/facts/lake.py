@@ -19,6 +19,7 @@ import polars as pl
 from loanmetrics.engine.book import DUE_ORDER, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
 from loanmetrics.errors import DataError
 from loanmetrics.facts.prepare import Intake
+from loanmetrics.facts.quoting import one_file
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:
@@ -233,13 +234,8 @@ def relate(connection: "DuckDBPyConnection", folder: Path) -> None:
         )
 
 
-def quoted(path: Path) -> str:
-    """A path as an SQL literal."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
 def _scan(lake: Lake, files: list[str]) -> str:
-    return f"read_parquet([{', '.join(quoted(lake.path(name)) for name in files)}])"
+    return f"read_parquet([{', '.join(one_file(lake.path(name)) for name in files)}])"
 
 
 def _read(path: Path) -> Version:

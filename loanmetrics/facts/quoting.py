@@ -20,6 +20,11 @@ def one_file(path: Path) -> str:
     return literal(glob.escape(utf8(path)))
 
 
+def files_like(folder: Path, pattern: str) -> str:
+    """The literal that a DuckDB reader takes for the files of one folder whose names fit a pattern."""
+    return literal(f"{glob.escape(utf8(folder))}/{pattern}")
+
+
 def utf8(value: Path | str) -> str:
     """A path or a text as both engines can take it; a name of other bytes is refused."""
     text = str(value)

@@ -12,9 +12,9 @@ from loanmetrics.facts.lake import (
     Lake,
     ShardFiles,
     Version,
-    quoted,
 )
 from loanmetrics.facts.prepare import Intake
+from loanmetrics.facts.quoting import files_like, literal
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def write_small(connection: "DuckDBPyConnection", lake: Lake, run_id: str) -> di
     tables = {name: f"SELECT * FROM facts_{name} ORDER BY {order}" for name, order in SMALL_ORDERS.items()}
     tables |= {
         "cells": "SELECT cell, officer_id, region, branch, count(loan) AS loans FROM facts_cells "
-        f"LEFT JOIN read_parquet({quoted(lake.path(f'loans-{run_id}-*.parquet'))}) USING (cell) "
+        f"LEFT JOIN read_parquet({files_like(lake.folder, f'loans-{run_id}-*.parquet')}) USING (cell) "
         "GROUP BY ALL ORDER BY cell",
         "gone": "SELECT 0::INTEGER AS loan WHERE false",
         "held": "SELECT * FROM held ORDER BY ALL",
@@ -71,7 +71,7 @@ def write_small(connection: "DuckDBPyConnection", lake: Lake, run_id: str) -> di
     }
     for name, query in tables.items():
         path = lake.path(f"{name}-{run_id}.parquet")
-        connection.execute(f"COPY ({query}) TO {quoted(path)} ({PARQUET})")
+        connection.execute(f"COPY ({query}) TO {literal(path)} ({PARQUET})")
     return {name: f"{name}-{run_id}.parquet" for name in tables}
 
 
@@ -95,13 +95,13 @@ def _write_shards(
         return
     split = lake.path(f".split-{kind}-{run_id}")
     connection.execute(
-        f"COPY (SELECT *, loan // {size} AS shard FROM facts_{kind}) TO {quoted(split)} "
+        f"COPY (SELECT *, loan // {size} AS shard FROM facts_{kind}) TO {literal(split)} "
         "(FORMAT parquet, PARTITION_BY (shard), OVERWRITE)"
     )
     for number in range(shards):
         part = split / f"shard={number}"
         source = (
-            f"read_parquet({quoted(part / '*.parquet')}, hive_partitioning = false)"
+            f"read_parquet({files_like(part, '*.parquet')}, hive_partitioning = false)"
             if part.exists()
             else f"(SELECT * FROM facts_{kind} LIMIT 0)"
         )
@@ -110,4 +110,4 @@ def _write_shards(
 
 
 def _write_sorted(connection: "DuckDBPyConnection", source: str, order: str, path: Path) -> None:
-    connection.execute(f"COPY (SELECT * FROM {source} ORDER BY {order}) TO {quoted(path)} ({PARQUET})")
+    connection.execute(f"COPY (SELECT * FROM {source} ORDER BY {order}) TO {literal(path)} ({PARQUET})")
