@@ -74,6 +74,11 @@ def outstanding_by_part(ledger: Ledger, counts: Flags, paid: Paid) -> dict[str, 
         gap[part] = (
             dues.scheduled(part) - settled - scattered(waived.loan, waived.parts[part], len(ledger.loans))
         )
+    return spread(gap)
+
+
+def spread(gap: dict[str, Ints]) -> dict[str, Ints]:
+    """Scheduled less settled, by part, as what is left of each: parts settled too far pay the others in order."""
     surplus = -np.minimum(0, list(gap.values())).sum(axis=0)
     parts = {}
     for part in FILL_ORDER:

@@ -35,6 +35,11 @@ def key(loan: Ints, day: Ints | int) -> Ints:
     return (loan << DAY_BITS) + (day + DAY_OFFSET)
 
 
+def unkey(keys: Ints) -> tuple[Ints, Ints]:
+    """The loan and the day of each key."""
+    return keys >> DAY_BITS, (keys & ((1 << DAY_BITS) - 1)) - DAY_OFFSET
+
+
 def latest_15th(day: int) -> int:
     """The latest 15th of a month on or before ``day``."""
     today = to_date(day)
@@ -68,6 +73,13 @@ class Counting:
             return np.where(late, np.asarray(day) - oldest + self.inclusive, 0)
         since = np.where(late, oldest - self.inclusive, day)
         return self._number(np.asarray(day)) - self._number(since)
+
+    def reached(self, level: Ints | int, oldest: Ints) -> Ints:
+        """The first day on which loans whose oldest unsettled installment fell due on ``oldest`` are ``level`` days late."""
+        since = oldest - self.inclusive
+        if self.business_days_until is None:
+            return since + level
+        return np.searchsorted(self.business_days_until, self._number(since) + level) + FIRST_DAY - 1
 
     def back(self, day: int, days: int) -> int:
         """The day ``days`` before ``day``, in the policy's calendar."""

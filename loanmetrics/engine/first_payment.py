@@ -14,19 +14,26 @@ def first_payment(ledger: Ledger, counts: Flags, day: int, policy: Policy) -> tu
     deadline = ledger.dues.first_due + policy.first_payment_grace_days
     decided: Flags = (ledger.dues.first_due != NEVER) & (deadline < day)
     deadline = np.where(decided, deadline, day)
-    due = np.where(decided, _first_amount(ledger), 0)
-    owing = due > _waived_by(ledger, counts, deadline)
+    due = np.where(decided, first_amount(ledger), 0)
+    waived = _waived_by(ledger, counts, deadline)
+    paid = _paid_by(ledger, counts, deadline, payments_that_count(ledger, policy))
+    return decided & missed(due, waived, paid, policy), decided
+
+
+def payments_that_count(ledger: Ledger, policy: Policy) -> Ints:
+    """What each row brings towards the first installment: any cash, or all credit where a share is asked for."""
+    return ledger.credit if policy.share_scaled else ledger.repayments.cash
+
+
+def missed(due: Ints, waived: Ints, paid: Ints, policy: Policy) -> Flags:
+    """Whether a first installment of ``due`` was missed, given what was waived and paid by its deadline."""
     if policy.share_scaled:
-        short = (
-            _paid_by(ledger, counts, deadline, ledger.credit)
-            < _share(due, policy.share_scaled) - policy.tolerance_minor
-        )
-    else:
-        short = _paid_by(ledger, counts, deadline, ledger.repayments.cash) == 0
-    return decided & owing & short, decided
+        return (due > waived) & (paid < _share(due, policy.share_scaled) - policy.tolerance_minor)
+    return (due > waived) & (paid == 0)
 
 
-def _first_amount(ledger: Ledger) -> Ints:
+def first_amount(ledger: Ledger) -> Ints:
+    """All that the first installment asks for, per loan."""
     dues = ledger.dues
     return dues.spans.first(dues.principal + dues.interest + dues.fee, 0)
 

@@ -57,7 +57,7 @@ def shard_cells(state: State, catalogue: Catalogue) -> pl.DataFrame:
 
 def plan(loans: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     """The lazy plan from loan state to measures: every measure summed by cell."""
-    return loans.group_by("cell").agg(_of_loans(measure) for measure in _loan_measures(catalogue))
+    return loans.group_by("cell").agg(_of_loans(measure) for measure in loan_measures(catalogue))
 
 
 def explain(book: Book) -> str:
@@ -71,7 +71,8 @@ def _of_loans(measure: Measure) -> pl.Expr:
     return value.sum().alias(measure.name)
 
 
-def _loan_measures(catalogue: Catalogue) -> list[Measure]:
+def loan_measures(catalogue: Catalogue) -> list[Measure]:
+    """Measures that are summed over loans."""
     return [measure for measure in catalogue.measures.values() if measure.kind != "distinct_cell"]
 
 
@@ -82,7 +83,7 @@ def merge(book: Book, catalogue: Catalogue, parts: Sequence[pl.DataFrame]) -> pl
 
 def add_up(catalogue: Catalogue, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Sums of several parts of a book, by cell; a part may be taken away by negating it."""
-    names = [measure.name for measure in _loan_measures(catalogue)]
+    names = [measure.name for measure in loan_measures(catalogue)]
     schema = pl.Schema({"cell": pl.Int64(), **dict.fromkeys(names, pl.Int64())})
     whole = pl.concat([pl.DataFrame(schema=schema), *(part.select(*schema).cast(schema) for part in parts)])
     _guard(whole.select(names))

@@ -10,9 +10,10 @@ from loanmetrics.engine.allocation import Paid, fees_waived, outstanding_by_part
 from loanmetrics.engine.book import Book, Shard
 from loanmetrics.engine.calendar import NEVER, Flags, Ints, latest_15th, to_date, to_day
 from loanmetrics.engine.first_payment import first_payment
-from loanmetrics.engine.ledger import PENALTY, Ledger, read
+from loanmetrics.engine.ledger import PENALTY, Ledger, Loans, read
 from loanmetrics.engine.sums import running, scattered
 from loanmetrics.engine.timeline import Stock, Timeline, build
+from loanmetrics.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -219,20 +220,21 @@ class State:
 
     def _float_gaps(self) -> Ints:
         """Counting cash payments of the float window that were recorded too late."""
-        rows, policy = self.cash_rows, self.book.policy
-        recorded = rows["created"].dt.convert_time_zone(policy.time_zone).dt.date().cast(pl.Int64)
-        late = (recorded - rows["day"].cast(pl.Int64) > policy.float_gap_days).fill_null(False)
-        loan = rows["local"].filter(late).cast(pl.Int64).to_numpy()
+        rows = self.cash_rows.filter(recorded_late(self.book.policy))
+        loan = rows["local"].cast(pl.Int64).to_numpy()
         return scattered(loan, np.ones(len(loan), dtype=np.int64), len(self.ledger.loans))
 
     def _channel(self) -> dict[str, Flags]:
         loans, cohort = self.ledger.loans, self._disbursed_within(self.book.policy.cohort_days)
-        pure = (
-            (loans.channel >= 0) & self.channels.allowed[loans.cell, loans.channel]
-            if self.channels.allowed.shape[1]
-            else np.zeros(len(loans), dtype=np.bool_)
-        )
-        return {"channel_known": cohort & self.channels.known[loans.cell], "channel_pure": cohort & pure}
+        known = self.channels.known[loans.cell]
+        return {"channel_known": cohort & known, "channel_pure": cohort & pure(self.channels, loans)}
+
+
+def pure(reference: Channels, loans: Loans) -> Flags:
+    """Loans sold through a reference channel of their officer."""
+    if not reference.allowed.shape[1]:
+        return np.zeros(len(loans), dtype=np.bool_)
+    return (loans.channel >= 0) & reference.allowed[loans.cell, loans.channel]
 
 
 def open_shard(shard: Shard, book: Book, reference: Channels) -> State:
@@ -244,11 +246,22 @@ def open_shard(shard: Shard, book: Book, reference: Channels) -> State:
 
 def _cash_rows(shard: Shard, ledger: Ledger, book: Book) -> pl.DataFrame:
     """Counting cash payments of the float-gap window, with the time they were recorded."""
-    day, methods = book.day, book.facts.methods
-    cash = methods.filter(pl.col("name").is_in(book.policy.cash_methods))["method"]
+    day = book.day
     window = (pl.col("day") > day - book.policy.float_gap_window_days) & (pl.col("day") <= day)
     undone = pl.col("reversed") & (pl.col("reversal").fill_null(day) <= day)
-    paid = pl.col("method").is_in(cash.implode()) & (pl.col("amount") > 0)
-    chosen = shard.repayments.filter(window & paid & ~undone)
+    chosen = shard.repayments.filter(window & brings_cash(book) & ~undone)
     rows = chosen.select("loan", "day", "created").sort("loan").collect()
     return rows.with_columns(local=ledger.keys.places(rows["loan"]))
+
+
+def brings_cash(book: Book) -> pl.Expr:
+    """Rows that pay something by one of the policy's cash methods."""
+    methods = book.facts.methods
+    cash = methods.filter(pl.col("name").is_in(book.policy.cash_methods))["method"]
+    return pl.col("method").is_in(cash.implode()) & (pl.col("amount") > 0)
+
+
+def recorded_late(policy: Policy) -> pl.Expr:
+    """Rows recorded more days after their payment date than the policy allows, in the lender's time zone."""
+    recorded = pl.col("created").dt.convert_time_zone(policy.time_zone).dt.date().cast(pl.Int64)
+    return (recorded - pl.col("day").cast(pl.Int64) > policy.float_gap_days).fill_null(False)

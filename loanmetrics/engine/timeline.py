@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loanmetrics.engine.calendar import DAY_BITS, DAY_OFFSET, NEVER, Counting, Flags, Ints, key
+from loanmetrics.engine.calendar import DAY_OFFSET, NEVER, Counting, Flags, Ints, key, unkey
 from loanmetrics.engine.ledger import Ledger
 from loanmetrics.engine.sums import running
-
-DAY_MASK = (1 << DAY_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def _credited(ledger: Ledger) -> tuple[Ints, Ints, Ints]:
     when = when[order]
     total = running(amount[order])
     last = np.flatnonzero(np.diff(when, append=-1))
-    loan, day = _unkey(when[last])
+    loan, day = unkey(when[last])
     before = np.searchsorted(when, key(np.arange(len(ledger.loans)), -DAY_OFFSET))
     return loan, day, total[last + 1] - total[before[loan]]
 
@@ -104,10 +102,6 @@ def _events(ledger: Ledger) -> tuple[Ints, Ints]:
         *(np.zeros(len(change), dtype=np.int64) for change in changes),
     ]
     return np.concatenate(when), np.concatenate(amount)
-
-
-def _unkey(when: Ints) -> tuple[Ints, Ints]:
-    return when >> DAY_BITS, (when & DAY_MASK) - DAY_OFFSET
 
 
 def _oldest_due(ledger: Ledger, loan: Ints, credited: Ints, tolerance: int) -> Ints:

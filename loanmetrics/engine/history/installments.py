@@ -1,0 +1,126 @@
+"""Installments day by day: the first one's verdict, dues ahead, and what was paid on time."""
+
+import numpy as np
+
+from loanmetrics.engine.calendar import NEVER, Flags, Ints, key
+from loanmetrics.engine.first_payment import first_amount, missed, payments_that_count
+from loanmetrics.engine.history.past import Past
+from loanmetrics.engine.history.steps import Spells, Steps, accumulated
+from loanmetrics.engine.sums import running
+
+
+def decided_from(past: Past) -> Ints:
+    """The day from which on the first installment is decided; NEVER where nothing is due."""
+    due = past.ledger.dues.first_due
+    return np.where(due == NEVER, NEVER, due + past.book.policy.first_payment_grace_days + 1)
+
+
+def first_missed(past: Past) -> Steps:
+    """Whether the first installment is decided and missed; a reversal re-opens the verdict."""
+    ledger, rows, policy, grid = past.ledger, past.ledger.repayments, past.book.policy, past.grid
+    decided = decided_from(past)
+    counting = np.flatnonzero((rows.day < decided[rows.loan]) & (rows.until > decided[rows.loan]))
+    loan = rows.loan[counting]
+    waived = (
+        ledger.credit[counting]
+        - (rows.cash - np.where(ledger.dues.carries_fee[rows.loan], 0, rows.fee))[counting]
+    )
+    paid = payments_that_count(ledger, policy)[counting]
+    begin, end = past.days.place(decided[loan]), past.days.place(rows.until[counting])
+    mark = past.days.place(decided)
+    loans = np.concatenate([loan, loan, np.arange(grid.loans)])
+    places = np.concatenate([begin, end, mark])
+    nothing = np.zeros(grid.loans, dtype=np.int64)
+    amounts = [np.concatenate([each, -each, nothing]) for each in (waived, paid)]
+    seen = np.flatnonzero(places < grid.width)
+    keys, (by_waiver, by_cash) = accumulated(
+        grid, grid.key(loans[seen], places[seen]), [amount[seen] for amount in amounts]
+    )
+    points = past.points(keys)
+    verdict: Flags = missed(first_amount(ledger)[points.loan], by_waiver, by_cash, policy)
+    return points.steps((past.day(points) >= decided[points.loan]) & verdict)
+
+
+def due_ahead(past: Past, credited: Steps) -> Steps:
+    """What falls due in the days ahead and is not covered by credit."""
+    dues, ahead = past.ledger.dues, past.book.policy.due_days
+    places = [past.days.place(dues.due - early) for early in (ahead, 0)]
+    keys = [past.grid.key(dues.loan, place)[(place > 0) & (place < past.grid.width)] for place in places]
+    points = past.points(*keys, credited.key)
+    day, start = past.day(points), dues.spans.start[points.loan]
+    today, later = (
+        dues.total[np.searchsorted(dues.key, key(points.loan, day + 1 + more))] - dues.total[start]
+        for more in (0, ahead)
+    )
+    return points.steps(np.maximum(0, later - np.maximum(points.at(credited), today)))
+
+
+def installments_due(past: Past) -> Spells:
+    """Installments of disbursed loans, for as long as their due date lies in the flow window."""
+    due, start, stop = _windows(past)
+    return past.spells(past.ledger.dues.loan[due], start, stop, 1)
+
+
+def installments_on_time(past: Past) -> Spells:
+    """Those of them settled by money dated no later than they fell due, until a reversal takes it away."""
+    due, start, stop = _windows(past)
+    lost = _settled_until(past, due, start)
+    return past.spells(past.ledger.dues.loan[due], start, np.minimum(stop, lost), 1)
+
+
+def _windows(past: Past) -> tuple[Ints, Ints, Ints]:
+    """Installments and the days from and until which they are looked at; a reopened loan's may come more than once."""
+    ledger, dues, flow = past.ledger, past.ledger.dues, past.book.policy.flow_days
+    seen = np.flatnonzero((dues.due > past.first - flow) & (dues.due <= past.book.day))
+    start, stop = np.maximum(dues.due, ledger.loans.disbursed[dues.loan]), dues.due + flow
+    in_time = dues.due[seen] <= ledger.closing[dues.loan[seen]]
+    usual, after = seen[in_time], seen[~in_time]
+    again, begin, end = _reopened(past, after)
+    return (
+        np.concatenate([usual, again]),
+        np.concatenate([start[usual], np.maximum(start[again], begin)]),
+        np.concatenate([stop[usual], np.minimum(stop[again], end)]),
+    )
+
+
+def _reopened(past: Past, due: Ints) -> tuple[Ints, Ints, Ints]:
+    """Installments crossed with the segments in which their loan stands reopened."""
+    line, ledger = past.timeline, past.ledger
+    since = np.maximum(np.maximum(ledger.closing, ledger.reopening), ledger.loans.disbursed)
+    open_again = np.flatnonzero(
+        (line.start >= since[line.loan]) & (line.outstanding > past.book.policy.tolerance_minor)
+    )
+    pairs, segment = matched(ledger.dues.loan[due], line.loan[open_again])
+    chosen = open_again[segment]
+    return due[pairs], line.start[chosen], line.stop[chosen]
+
+
+def _settled_until(past: Past, due: Ints, start: Ints) -> Ints:
+    """The first day on which each installment is not, or no longer, settled by money dated on or before it fell due."""
+    ledger, dues, rows = past.ledger, past.ledger.dues, past.ledger.repayments
+    loan, real = dues.loan[due], rows.until > rows.day
+    upto, first = rows.paid_until(loan, dues.due[due]), rows.spans.start[loan]
+    lasting = running(np.where(real & (rows.until == NEVER), ledger.credit, 0))
+    needed = dues.total[due + 1] - dues.total[dues.spans.start[loan]] - past.book.policy.tolerance_minor
+    spare = lasting[upto] - lasting[first] - needed
+    undone = np.flatnonzero(real & (rows.until != NEVER))
+    pairs, nth = matched(loan, rows.loan[undone])
+    row = undone[nth]
+    counting = np.flatnonzero((row < upto[pairs]) & (rows.until[row] > start[pairs]))
+    pairs, row = pairs[counting], row[counting]
+    np.add.at(spare, pairs, ledger.credit[row])
+    until = np.where(spare >= 0, NEVER, start)
+    order = np.lexsort((rows.until[row], pairs))
+    pairs, row = pairs[order], row[order]
+    taken = running(ledger.credit[row])
+    before = taken[np.searchsorted(pairs, pairs)]
+    short = np.flatnonzero(taken[1:] - before > spare[pairs])
+    np.minimum.at(until, pairs[short], np.maximum(rows.until[row[short]], start[pairs[short]]))
+    return until
+
+
+def matched(loan: Ints, others: Ints) -> tuple[Ints, Ints]:
+    """All pairs of positions of equal loans; ``others`` are ascending."""
+    begin, end = np.searchsorted(others, loan), np.searchsorted(others, loan, side="right")
+    of = np.repeat(np.arange(len(loan)), end - begin)
+    return of, begin[of] + np.arange(len(of)) - running(end - begin)[:-1][of]

@@ -1,0 +1,180 @@
+"""Figures that change on some days only: the value of each loan, from each day it changes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from loanmetrics.engine.calendar import Flags, Ints
+from loanmetrics.engine.sums import running
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Days looked at, in order, one *place* each; a day may stand at many places, as the latest 15th does."""
+
+    days: Ints
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @cached_property
+    def _unbroken(self) -> bool:
+        return int(self.days[-1] - self.days[0]) == len(self.days) - 1 and bool(
+            (np.diff(self.days) == 1).all()
+        )
+
+    def place(self, day: Ints) -> Ints:
+        """The first place that stands on ``day`` or later; ``len(self)`` where none does."""
+        if self._unbroken:
+            return np.clip(day - self.days[0], 0, len(self.days))
+        return np.searchsorted(self.days, day)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every (loan, place) of a shard, as one integer in that order."""
+
+    loans: int
+    width: int
+
+    @cached_property
+    def first(self) -> Ints:
+        """Each loan at place 0."""
+        return np.arange(self.loans) * self.width
+
+    def key(self, loan: Ints, place: Ints) -> Ints:
+        """(loan, place) as one integer."""
+        return loan * self.width + place
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A value for every (loan, place): each holds from its key on. Every loan has a key at place 0."""
+
+    key: Ints
+    value: Ints | Flags
+
+
+@dataclass(frozen=True)
+class Spells:
+    """Amounts that stand for a while: from place ``start`` up to, not including, ``stop``."""
+
+    loan: Ints
+    start: Ints
+    stop: Ints
+    amount: Ints
+
+    @classmethod
+    def between(cls, days: Stretch, loan: Ints, start: Ints, stop: Ints, amount: Ints | int) -> "Spells":
+        """Amounts that stand from day ``start`` up to, not including, day ``stop``; those outside are left out."""
+        begin, end = days.place(start), days.place(stop)
+        seen = np.flatnonzero((begin < end) & (amount != 0))
+        return cls(loan[seen], begin[seen], end[seen], np.broadcast_to(amount, loan.shape)[seen])
+
+    def moves(self, width: int) -> tuple[Ints, Ints, Ints]:
+        """Loan, place and amount of every rise and fall."""
+        ends = np.flatnonzero(self.stop < width)
+        return (
+            np.concatenate([self.loan, self.loan[ends]]),
+            np.concatenate([self.start, self.stop[ends]]),
+            np.concatenate([self.amount, -self.amount[ends]]),
+        )
+
+    def steps(self, grid: Grid) -> Steps:
+        """How much stands at every (loan, place)."""
+        loan, place, amount = self.moves(grid.width)
+        key, (value,) = accumulated(grid, grid.key(loan, place), [amount])
+        return Steps(key, value)
+
+
+def joined(parts: Sequence[Spells]) -> Spells:
+    """All spells of several."""
+    columns = ([getattr(part, name) for part in parts] for name in ("loan", "start", "stop", "amount"))
+    loan, start, stop, amount = (np.concatenate(column) for column in columns)
+    return Spells(loan, start, stop, amount)
+
+
+def as_flags(steps: Steps) -> Steps:
+    """Where something stands."""
+    return Steps(steps.key, steps.value > 0)
+
+
+@dataclass(frozen=True)
+class Points:
+    """(loan, place) keys at which figures are looked up, ascending; every loan has one at place 0."""
+
+    grid: Grid
+    key: Ints
+
+    @cached_property
+    def start(self) -> Ints:
+        """Where each loan's points begin."""
+        return np.searchsorted(self.key, self.grid.first)
+
+    @cached_property
+    def loan(self) -> Ints:
+        """The loan of each point."""
+        return np.repeat(np.arange(self.grid.loans), np.diff(self.start, append=len(self.key)))
+
+    @cached_property
+    def place(self) -> Ints:
+        """The place of each point."""
+        return self.key - self.loan * self.grid.width
+
+    def at(self, steps: Steps) -> Ints | Flags:
+        """The value at every point."""
+        if steps.key is self.key:
+            return steps.value
+        return steps.value[np.searchsorted(steps.key, self.key, side="right") - 1]
+
+    def changes(self, value: Ints) -> Ints:
+        """What each point adds to its loan's value before."""
+        change = np.diff(value, prepend=0)
+        change[self.start] = value[self.start]
+        return change
+
+    def steps(self, value: Ints | Flags) -> Steps:
+        """Values at these points, without those that change nothing."""
+        kept = np.ones(len(self.key), dtype=np.bool_)
+        kept[1:] = value[1:] != value[:-1]
+        kept[self.start] = True
+        return Steps(self.key[kept], value[kept])
+
+
+def union(grid: Grid, keys: Sequence[Ints]) -> Points:
+    """All places at which something changes, and place 0."""
+    distinct = list({id(key): key for key in keys}.values())
+    if len(distinct) == 1:
+        return Points(grid, distinct[0])
+    merged = np.sort(np.concatenate(distinct), kind="stable")
+    return Points(grid, merged[np.flatnonzero(np.diff(merged, append=-1))])
+
+
+def accumulated(grid: Grid, key: Ints, amounts: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
+    """Running sums of each loan's amounts at every key they come in on, and at place 0."""
+    every = np.concatenate([grid.first, key])
+    order = np.argsort(every, kind="stable")
+    ordered = every[order]
+    last = np.flatnonzero(np.diff(ordered, append=-1))
+    start = np.searchsorted(ordered, grid.first)
+    points = Points(grid, ordered[last])
+    zeros, values = np.zeros(grid.loans, dtype=np.int64), []
+    for amount in amounts:
+        total = running(np.concatenate([zeros, amount])[order])
+        values.append(total[last + 1] - total[start][points.loan])
+    return points.key, values
+
+
+def held(
+    grid: Grid, key: Ints, values: Sequence[Ints | Flags], before: Sequence[Ints | Flags]
+) -> list[Steps]:
+    """Steps of values that hold from ``key`` on, where a later one of equal key wins; ``before`` them, per loan."""
+    every = np.concatenate([grid.first, key])
+    order = np.argsort(every, kind="stable")
+    ordered = every[order]
+    last = np.flatnonzero(np.diff(ordered, append=-1))
+    kept, chosen = ordered[last], order[last]
+    pairs = zip(before, values, strict=True)
+    return [Steps(kept, np.concatenate([first, value])[chosen]) for first, value in pairs]
