@@ -75,7 +75,7 @@ class Counting:
         return self._number(np.asarray(day)) - self._number(since)
 
     def reached(self, level: Ints | int, oldest: Ints) -> Ints:
-        """The first day on which loans whose oldest unsettled installment fell due on ``oldest`` are ``level`` days late."""
+        """The first day on which loans with an installment unsettled since ``oldest`` are ``level`` days late."""
         since = oldest - self.inclusive
         if self.business_days_until is None:
             return since + level

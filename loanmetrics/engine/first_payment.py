@@ -28,8 +28,10 @@ def payments_that_count(ledger: Ledger, policy: Policy) -> Ints:
 def missed(due: Ints, waived: Ints, paid: Ints, policy: Policy) -> Flags:
     """Whether a first installment of ``due`` was missed, given what was waived and paid by its deadline."""
     if policy.share_scaled:
-        return (due > waived) & (paid < _share(due, policy.share_scaled) - policy.tolerance_minor)
-    return (due > waived) & (paid == 0)
+        short: Flags = paid < _share(due, policy.share_scaled) - policy.tolerance_minor
+    else:
+        short = paid == 0
+    return (due > waived) & short
 
 
 def first_amount(ledger: Ledger) -> Ints:

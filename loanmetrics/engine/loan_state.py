@@ -9,7 +9,10 @@ import polars as pl
 from loanmetrics.engine.calendar import NEVER, Ints
 from loanmetrics.engine.state import State
 from loanmetrics.engine.sums import earliest, latest
+from loanmetrics.tables import DPD_BUCKETS
 
+# The last day past due of every bucket but the endless one.
+LAST_DAYS = (0, 6, 30, 60, 90)
 Pick = Callable[[Ints, Ints, int, int], Ints]
 
 
@@ -71,10 +74,10 @@ def _named(frame: pl.DataFrame) -> pl.DataFrame:
 
 def bucket(dpd: pl.Expr) -> pl.Expr:
     """The DPD bucket of a day count: 0, 1-6, 7-30, 31-60, 61-90, 90+."""
-    chain: Any = pl.when(dpd <= 0).then(pl.lit("0"))
-    for name, last in (("1-6", 6), ("7-30", 30), ("31-60", 60), ("61-90", 90)):
+    chain: Any = pl
+    for name, last in zip(DPD_BUCKETS, LAST_DAYS, strict=False):
         chain = chain.when(dpd <= last).then(pl.lit(name))
-    named: pl.Expr = chain.otherwise(pl.lit("90+"))
+    named: pl.Expr = chain.otherwise(pl.lit(DPD_BUCKETS[-1]))
     return named
 
 

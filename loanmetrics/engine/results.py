@@ -10,19 +10,23 @@ from loanmetrics.tables import UNKNOWN
 RISK_PARTS, YIELD_PARTS = 6, 4
 
 
-def officers(cell_table: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
+def officers(
+    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, per: tuple[str, ...] = ()
+) -> pl.DataFrame:
     """One row per officer, the whole officer, with the home region and branch and the rank among all.
 
-    Money is Int64 minor units, ratios Float64, scores Int32; null means no evidence.
+    Money is Int64 minor units, ratios Float64, scores Int32; null means no evidence. Cells of several days give all
+    of this ``per`` day.
     """
-    figures = evaluate(_every_officer(cell_table, book, catalogue), book, catalogue)
+    figures = evaluate(_every_officer(cell_table, book, catalogue, per), book, catalogue)
     home = book.facts.officers.select("officer_id", "officer_name", "region", "branch")
     named = figures.join(home, on="officer_id", how="left").with_columns(
         pl.col("region", "branch").fill_null(UNKNOWN)
     )
-    ranked = named.with_columns(rank(named, book.policy.min_rank_loans))
-    front = ["officer_id", "officer_name", "region", "branch"]
-    return ranked.select(*front, pl.exclude(front)).sort("officer_id")
+    places = rank(named, book.policy.min_rank_loans)
+    ranked = named.with_columns(places.over(per) if per else places)
+    front = [*per, "officer_id", "officer_name", "region", "branch"]
+    return ranked.select(*front, pl.exclude(front)).sort(*per, "officer_id")
 
 
 def branches(
@@ -32,13 +36,17 @@ def branches(
     return evaluate(group(cell_table, by, catalogue), book, catalogue)
 
 
-def _every_officer(cell_table: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
+def _every_officer(
+    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, per: tuple[str, ...]
+) -> pl.DataFrame:
     """Officers without a loan have a row too: counts 0, ratios null."""
-    grouped = group(cell_table, ("officer_id",), catalogue)
-    every = pl.concat([grouped["officer_id"], book.facts.officers["officer_id"]]).unique().sort().to_frame()
-    return every.join(grouped, on="officer_id", how="left").with_columns(
-        pl.col(*catalogue.measures).fill_null(0)
-    )
+    key = [*per, "officer_id"]
+    grouped = group(cell_table, key, catalogue)
+    listed = book.facts.officers.select("officer_id")
+    if per:
+        listed = cell_table.select(per).unique().join(listed, how="cross")
+    every = pl.concat([grouped.select(key), listed.select(key)]).unique().sort(key)
+    return every.join(grouped, on=key, how="left").with_columns(pl.col(*catalogue.measures).fill_null(0))
 
 
 def rank(officer_rows: pl.DataFrame, min_loans: int) -> pl.Expr:

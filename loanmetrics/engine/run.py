@@ -100,27 +100,24 @@ def _guard(sums: pl.DataFrame) -> None:
 def figures(book: Book, catalogue: Catalogue, sums: pl.DataFrame) -> pl.DataFrame:
     """Name the cells of a whole book's sums, take in frozen PAR15, and set the flags of whole cells."""
     named = book.facts.cells.cast({"cell": pl.Int64}).join(sums, on="cell", how="left").drop("cell")
-    named = _with_frozen(book, named.fill_null(0) if len(named) else named)
-    named = named.with_columns(
-        (pl.col(measure.name) > 0).cast(pl.Int64)
-        for measure in catalogue.measures.values()
-        if measure.kind == "distinct"
-    )
-    flags = [
-        pl.sql_expr(m.sql).cast(pl.Int64).alias(m.name)
-        for m in catalogue.measures.values()
-        if m.kind == "distinct_cell"
-    ]
-    return named.with_columns(flags).select(*PLACE, *catalogue.measures).sort(PLACE)
+    named = named.fill_null(0) if len(named) else named
+    if not book.frozen_par15.is_empty():
+        named = with_frozen(named, book.frozen_par15, PLACE)
+    return with_flags(named, catalogue).select(*PLACE, *catalogue.measures).sort(PLACE)
 
 
-def _with_frozen(book: Book, named: pl.DataFrame) -> pl.DataFrame:
+def with_flags(named: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
+    """Set the flags of whole cells, from which officers are counted."""
+    measures = catalogue.measures.values()
+    distinct = [(pl.col(m.name) > 0).cast(pl.Int64) for m in measures if m.kind == "distinct"]
+    flags = [pl.sql_expr(m.sql).cast(pl.Int64).alias(m.name) for m in measures if m.kind == "distinct_cell"]
+    return named.with_columns(distinct).with_columns(flags)
+
+
+def with_frozen(named: pl.DataFrame, frozen: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """A frozen PAR15 set is used whole: cells it does not name had none."""
-    frozen = book.frozen_par15
-    if frozen.is_empty():
-        return named
-    taken = frozen.group_by(PLACE).agg(pl.col("exposure").sum().cast(pl.Int64).alias("par15_mid_month"))
-    joined = named.drop("par15_mid_month").join(taken, on=PLACE, how="full", coalesce=True)
+    taken = frozen.group_by(by).agg(pl.col("exposure").sum().cast(pl.Int64).alias("par15_mid_month"))
+    joined = named.drop("par15_mid_month").join(taken, on=by, how="full", coalesce=True)
     return joined.with_columns(pl.selectors.numeric().fill_null(0)).select(named.columns)
 
 

@@ -1,5 +1,6 @@
 """History in one pass gives what looking at every day by itself gives, bit for bit."""
 
+from calendar import monthrange
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,18 +13,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from loanmetrics.engine import run
-from loanmetrics.engine.book import Book, Facts
+from loanmetrics.engine import loans, results, run
+from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import Catalogue, load
-from loanmetrics.engine.history.sums import sums
+from loanmetrics.engine.history import by_day
+from loanmetrics.engine.history.levels import levels
+from loanmetrics.engine.history.sums import KNOWN, sums
+from loanmetrics.engine.history.transitions import transitions
 from loanmetrics.engine.metric import Measure
-from loanmetrics.policy import Policy
+from loanmetrics.engine.state import State
 from tests import support
-from tests.strategies import Case, cases
+from tests.strategies import Case, Row, cases
 
 CATALOGUE = load()
-SPAN = 60
-EXTRA = Measure("over_45", "CASE WHEN dpd > 45 THEN 1 ELSE 0 END", "", unit="count")
+DAY = "calculation_date"
+BRANCH = (DAY, *run.GROUPS["branch"])
+SAMPLE_DAYS = (date(2024, 12, 25), support.SAMPLE_DAY)
+AGO = st.integers(-25, 60)
 
 
 def law(examples: int) -> Callable[[Any], Any]:
@@ -33,31 +39,213 @@ def law(examples: int) -> Callable[[Any], Any]:
     )
 
 
-def looped(book: Book, catalogue: Catalogue) -> pl.DataFrame:
+def days(first: date, last: date, step: int = 1) -> Iterator[date]:
+    return (first + timedelta(number) for number in range(0, (last - first).days + 1, step))
+
+
+def on(book: Book, day: date) -> Book:
+    return Book(book.facts, day, book.policy)
+
+
+def looped(book: Book, day: date, catalogue: Catalogue = CATALOGUE) -> pl.DataFrame:
     """One day's sums by themselves; cells without any left out."""
-    parts = run.each_shard(book, partial(run.shard_cells, catalogue=catalogue))
-    table = run.add_up(catalogue, parts)
-    return table.filter(pl.any_horizontal(pl.exclude("cell") != 0))
+    parts = run.each_shard(on(book, day), partial(run.shard_cells, catalogue=catalogue))
+    table = run.add_up(catalogue, parts).filter(pl.any_horizontal(pl.exclude("cell") != 0))
+    return table.select(pl.lit(day).alias(DAY), pl.all())
 
 
-def days(first: date, last: date) -> Iterator[date]:
-    return (first + timedelta(number) for number in range((last - first).days + 1))
+def assert_same(ours: pl.DataFrame, theirs: pl.DataFrame) -> None:
+    assert_frame_equal(ours, theirs, check_exact=True)
 
 
-def assert_history(
-    facts: Facts, policy: Policy, first: date, last: date, catalogue: Catalogue = CATALOGUE
-) -> None:
-    table = sums(facts, policy, first, last, catalogue)
-    loops = [
-        looped(Book(facts, day, policy), catalogue).select(pl.lit(day).alias("calculation_date"), pl.all())
-        for day in days(first, last)
-    ]
-    assert_frame_equal(table, pl.concat(loops), check_exact=True)
+# --- Sums ---------------------------------------------------------------------------------------------------
 
 
-@law(25)
-@given(cases(), st.integers(-20, SPAN + 10))
+def assert_history(book: Book, first: date, length: int, catalogue: Catalogue = CATALOGUE) -> None:
+    last = first + timedelta(length - 1)
+    table = sums(book.facts, book.policy, first, last, catalogue)
+    assert_same(table, pl.concat(looped(book, day, catalogue) for day in days(first, last)))
+
+
+@law(14)
+@given(cases(), AGO)
 def test_history_is_the_loop(case: Case, ago: int) -> None:
     book, _ = support.book_of(case.rows, case.as_of, case.policy)
+    assert_history(book, case.as_of - timedelta(ago), 60)
+
+
+def test_history_is_the_loop_over_the_life_of_the_sample() -> None:
+    book = Book(support.sample_facts(), support.SAMPLE_DAY)
+    split = replace(book, facts=support.resharded(book.facts, 2500))
+    table = sums(split.facts, book.policy, *SAMPLE_DAYS, CATALOGUE)
+    turning = [day for day in days(*SAMPLE_DAYS) if day.day in (15, monthrange(day.year, day.month)[1])]
+    for day in {*days(*SAMPLE_DAYS, 7), *turning}:
+        assert_same(table.filter(pl.col(DAY) == day), looped(book, day))
+
+
+def test_blocks_of_days_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts, policy = support.sample_facts(), Book(support.sample_facts(), support.SAMPLE_DAY).policy
+    span = (date(2026, 1, 1), date(2026, 4, 20))
+    whole = sums(facts, policy, *span, CATALOGUE)
+    monkeypatch.setattr("loanmetrics.engine.history.sums.AT_ONCE", 1)
+    assert_same(sums(facts, policy, *span, CATALOGUE), whole)
+
+
+EXTRA = {
+    "over_45": "CASE WHEN dpd > 45 THEN 1 ELSE 0 END",
+    "days_late": "CASE WHEN on_book THEN dpd ELSE 0 END",
+    "lately_worse": "CASE WHEN dpd > dpd_before AND 3 <= dpd_mid_month THEN outstanding END",
+    "busy": "CASE WHEN entries > 1 AND NOT backdated > 0 THEN installments_due ELSE 0 END",
+    "mixture": "CASE WHEN channel_pure AND dpd NOT IN (0, 2) THEN fee_owed - fee_received + due_ahead ELSE cell END",
+}
+
+
+@law(4)
+@given(cases(), AGO)
+def test_a_new_measure_has_a_history(case: Case, ago: int) -> None:
+    added = {name: Measure(name, sql, "", unit="count") for name, sql in EXTRA.items()}
+    catalogue = Catalogue(CATALOGUE.measures | added, CATALOGUE.metrics)
+    book, _ = support.book_of(case.rows, case.as_of, case.policy)
+    assert_history(book, case.as_of - timedelta(ago), 40, catalogue)
+
+
+def test_every_column_has_a_history() -> None:
+    book = Book(support.sample_facts(), support.SAMPLE_DAY)
+    (columns,) = run.each_shard(book, _columns)
+    assert set(columns) == KNOWN
+
+
+def _columns(state: State) -> list[str]:
+    return state.frame().columns
+
+
+@pytest.mark.parametrize(
+    ("sql", "edges"),
+    [
+        ("dpd > 15", {16}),
+        ("dpd >= 15 OR (dpd<3)", {15, 3}),
+        ("CASE WHEN on_book AND 7 >= dpd THEN 1 END", {8}),
+        ("CASE WHEN a BETWEEN 1 AND 2 AND dpd between 3 AND 4 THEN 1 END", {3, 5}),
+        ("dpd NOT IN (1, 5) AND dpd <> 9", {1, 2, 5, 6, 9, 10}),
+        ("dpd_before > 3", set()),
+        ("dpd + 1 > 15", None),
+        ("dpd > 15 + a", None),
+        ("2 * dpd > 15", None),
+        ("dpd > 15.5", None),
+        ("dpd > -1", None),
+        ("a BETWEEN 1 AND dpd > 3", None),
+        ("(a BETWEEN (2) AND dpd) AND dpd > 3", None),
+        ("NOT dpd > 3", None),
+        ("dpd IN (1, a)", None),
+        ("dpd", None),
+        ("LEAST(dpd, 90)", None),
+        ('"dpd" > 3', None),
+    ],
+)
+def test_levels_are_read_from_comparisons_only(sql: str, edges: set[int] | None) -> None:
+    assert levels(sql, "dpd") == edges
+
+
+# --- Transitions --------------------------------------------------------------------------------------------
+
+
+def walked(book: Book, first: date, last: date) -> pl.DataFrame:
+    """Transitions found by looking at every day: where a loan stands, and why it left when it did."""
+    before, rows = places(book, first - timedelta(1), {}), list[Row]()
+    for day in days(first, last):
+        now = places(book, day, before)
+        for loan, (place, officer, owed) in now.items():
+            came = before.get(loan, (None,))[0]
+            if place != came:
+                rows.append(dict(zip(NAMES, (loan, officer, day, came, place, owed), strict=True)))
+        before = now
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("loan_id", "transition_date")
+
+
+def places(book: Book, day: date, before: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for row in loans.states(on(book, day)).to_dicts():
+        stayed_out = before.get(row["loan_id"], (None,))[0]
+        left = stayed_out if stayed_out in ("paid", "written_off") else row["closed_as"]
+        place = row["dpd_bucket"] if row["on_book"] else left
+        found[row["loan_id"]] = (place, row["officer_id"], row["total_outstanding"])
+    return found
+
+
+SCHEMA = {
+    "loan_id": pl.String,
+    "officer_id": pl.String,
+    "transition_date": pl.Date,
+    "from_dpd_bucket": pl.String,
+    "to_dpd_bucket": pl.String,
+    "outstanding_balance": pl.Int64,
+}
+NAMES = tuple(SCHEMA)
+
+
+@law(12)
+@given(cases(), AGO)
+def test_transitions_are_what_changes_from_day_to_day(case: Case, ago: int) -> None:
+    book, _ = support.book_of(case.rows, case.as_of, case.policy)
     first = case.as_of - timedelta(ago)
-    assert_history(book.facts, case.policy, first, first + timedelta(SPAN - 1))
+    early = first - timedelta(400)
+    last = first + timedelta(39)
+    told = transitions(book.facts, book.policy, early, last)
+    later = transitions(book.facts, book.policy, first, last)
+    assert_same(later, told.filter(pl.col("transition_date") >= first))
+    assert_same(later, walked(book, first, last))
+
+
+def test_replaying_the_transitions_of_the_sample_gives_every_bucket() -> None:
+    book = Book(support.sample_facts(), support.SAMPLE_DAY)
+    told = transitions(book.facts, book.policy, date(1970, 1, 1), support.SAMPLE_DAY)
+    for day in days(*SAMPLE_DAYS, 23):
+        until = told.filter(pl.col("transition_date") <= day).group_by("loan_id", maintain_order=True)
+        replayed = until.agg(pl.col("to_dpd_bucket").last())
+        states = loans.states(on(book, day))
+        bucket = pl.when("on_book").then("dpd_bucket").otherwise("closed_as").alias("to_dpd_bucket")
+        assert_same(replayed.sort("loan_id"), states.select("loan_id", bucket).sort("loan_id"))
+
+
+# --- Figures ------------------------------------------------------------------------------------------------
+
+
+def assert_figures(book: Book, first: date, last: date, step: int = 1) -> None:
+    table = sums(book.facts, book.policy, first, last, CATALOGUE)
+    cells = by_day.cells(book.facts, table, first, last, CATALOGUE)
+    officers = results.officers(cells, book, CATALOGUE, per=(DAY,))
+    branches = results.branches(cells, book, CATALOGUE, BRANCH)
+    for day in days(first, last, step):
+        today = on(book, day)
+        alone = run.cells(today, CATALOGUE)
+        for ours, theirs in (
+            (cells, alone),
+            (officers, results.officers(alone, today, CATALOGUE)),
+            (branches, results.branches(alone, today, CATALOGUE)),
+        ):
+            assert_same(ours.filter(pl.col(DAY) == day).drop(DAY), theirs)
+
+
+@law(5)
+@given(cases(), st.integers(-10, 40))
+def test_figures_of_many_days_are_those_of_each(case: Case, ago: int) -> None:
+    book, _ = support.book_of(case.rows, case.as_of, case.policy, case.frozen)
+    first = case.as_of - timedelta(ago)
+    assert_figures(book, first, first + timedelta(34))
+
+
+def test_figures_of_the_sample_by_day() -> None:
+    assert_figures(Book(support.sample_facts(), support.SAMPLE_DAY), *SAMPLE_DAYS, step=41)
+
+
+def test_par15_of_every_15th_is_what_par15_mid_month_was() -> None:
+    book = Book(support.sample_facts(), support.SAMPLE_DAY)
+    table = sums(book.facts, book.policy, *SAMPLE_DAYS, CATALOGUE)
+    taken = by_day.par15_snapshots(book.facts, table, *SAMPLE_DAYS)
+    fifteenths = [day for day in days(*SAMPLE_DAYS) if day.day == 15]
+    assert taken["snapshot_date"].unique().sort().to_list() == fifteenths
+    for day in fifteenths[::3]:
+        cells = run.cells(on(book, day), CATALOGUE)
+        wanted = cells.select(*run.PLACE, par15_exposure="par15_mid_month", par15_count="overdue_15d_count")
+        assert_same(taken.filter(pl.col("snapshot_date") == day).drop("snapshot_date"), wanted)
+    assert (taken["par15_count"] == 0).any()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from loanmetrics.engine.book import Book, Shard
-from loanmetrics.engine.calendar import NEVER, Ints, latest_15th, to_date
+from loanmetrics.engine.calendar import NEVER, Ints, latest_15th, to_date, to_day
 from loanmetrics.engine.history.levels import Edges
 from loanmetrics.engine.history.payments import Payments, payments, waivers
 from loanmetrics.engine.history.standing import Standing
@@ -17,6 +18,7 @@ from loanmetrics.engine.history.steps import Grid, Points, Spells, Steps, Stretc
 from loanmetrics.engine.ledger import Ledger, read
 from loanmetrics.engine.state import Channels, channels
 from loanmetrics.engine.timeline import Timeline, build
+from loanmetrics.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -120,3 +122,10 @@ def eras(book: Book, first: int) -> tuple[Era, ...]:
         Era(begin, end, channels(replace(book, as_of=to_date(begin))))
         for begin, end in pairwise([*begins, NEVER])
     )
+
+
+def span(first: date, last: date) -> range:
+    """The days from ``first`` to ``last`` as integers; at least one."""
+    if last < first:
+        raise UsageError(f"no day lies from {first} to {last}", "the first day comes first")
+    return range(to_day(first), to_day(last) + 1)

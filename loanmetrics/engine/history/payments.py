@@ -16,7 +16,7 @@ Table = TypeVar("Table", Loans, Dues, Repayments)
 
 @dataclass(frozen=True)
 class Payments:
-    """Parts paid by ``row`` on days ``start`` <= d < ``stop``; a row may stand more than once, one stay after another."""
+    """Parts paid by ``row`` on days ``start`` <= d < ``stop``; the same row may stand again after that."""
 
     row: Ints
     start: Ints

@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from loanmetrics.engine.calendar import Ints
+from loanmetrics.engine.calendar import Flags, Ints
 from loanmetrics.engine.history.levels import Edges
-from loanmetrics.engine.history.steps import Grid, Points, Steps, Stretch, held
+from loanmetrics.engine.history.steps import Grid, Steps, Stretch, held
 from loanmetrics.engine.sums import running
 from loanmetrics.engine.timeline import Timeline
 
@@ -31,30 +31,28 @@ class Standing:
         return Grid(len(self.timeline.ledger.loans), len(self.days))
 
     @cached_property
-    def _held(self) -> list[Steps]:
+    def _nothing(self) -> Ints:
+        return np.zeros(self._grid.loans, dtype=np.int64)
+
+    def of_segments(self, value: Ints | Flags, before: Ints | Flags) -> Steps:
+        """A value that each segment of the timeline has; ``before`` the first, per loan."""
         seen, start, _ = self._seen
-        line, nothing = self.timeline, np.zeros(self._grid.loans, dtype=np.int64)
-        values = [line.credited[seen], line.outstanding[seen], line.on_book[seen]]
-        before = [nothing, line.ledger.dues.total_due, nothing > 0]
-        return held(self._grid, self._grid.key(line.loan[seen], start), values, before)
+        return held(self._grid, self._grid.key(self.timeline.loan[seen], start), value[seen], before)
 
     @cached_property
     def credited(self) -> Steps:
         """What stands to the loan's credit."""
-        return self._held[0]
+        return self.of_segments(self.timeline.credited, self._nothing)
 
     @cached_property
     def outstanding(self) -> Steps:
         """What is owed in all."""
-        return self._changing(self._held[1])
+        return self.of_segments(self.timeline.outstanding, self.timeline.ledger.dues.total_due)
 
     @cached_property
     def on_book(self) -> Steps:
         """Whether the loan is on the book."""
-        return self._changing(self._held[2])
-
-    def _changing(self, steps: Steps) -> Steps:
-        return Points(self._grid, steps.key).steps(steps.value)
+        return self.of_segments(self.timeline.on_book, self._nothing > 0)
 
     def dpd(self, edges: Edges | None) -> Steps:
         """Days past due, rounded down to the next of ``edges``; to the day for None."""
@@ -73,9 +71,7 @@ class Standing:
         loan = self.timeline.loan[seen]
         keys = [self._grid.key(loan, self._seen[1]), self._grid.key(loan[late[of]], place)]
         values = np.concatenate([standing, level])
-        nothing = np.zeros(self._grid.loans, dtype=np.int64)
-        (found,) = held(self._grid, np.concatenate(keys), [values], [nothing])
-        return self._changing(found)
+        return held(self._grid, np.concatenate(keys), values, self._nothing)
 
     def _dpd(self, place: Ints, oldest: Ints) -> Ints:
         return self.timeline.counting.dpd(self.days.days[place], oldest)

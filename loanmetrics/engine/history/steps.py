@@ -28,7 +28,8 @@ class Stretch:
     def place(self, day: Ints) -> Ints:
         """The first place that stands on ``day`` or later; ``len(self)`` where none does."""
         if self._unbroken:
-            return np.clip(day - self.days[0], 0, len(self.days))
+            place: Ints = np.clip(day - self.days[0], 0, len(self.days))
+            return place
         return np.searchsorted(self.days, day)
 
 
@@ -167,14 +168,10 @@ def accumulated(grid: Grid, key: Ints, amounts: Sequence[Ints]) -> tuple[Ints, l
     return points.key, values
 
 
-def held(
-    grid: Grid, key: Ints, values: Sequence[Ints | Flags], before: Sequence[Ints | Flags]
-) -> list[Steps]:
-    """Steps of values that hold from ``key`` on, where a later one of equal key wins; ``before`` them, per loan."""
+def held(grid: Grid, key: Ints, value: Ints | Flags, before: Ints | Flags) -> Steps:
+    """Values that hold from ``key`` on, where a later one of equal key wins; ``before`` them, per loan."""
     every = np.concatenate([grid.first, key])
     order = np.argsort(every, kind="stable")
     ordered = every[order]
     last = np.flatnonzero(np.diff(ordered, append=-1))
-    kept, chosen = ordered[last], order[last]
-    pairs = zip(before, values, strict=True)
-    return [Steps(kept, np.concatenate([first, value])[chosen]) for first, value in pairs]
+    return Points(grid, ordered[last]).steps(np.concatenate([before, value])[order[last]])

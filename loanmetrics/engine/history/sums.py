@@ -11,16 +11,16 @@ import numpy.typing as npt
 import polars as pl
 
 from loanmetrics.engine.book import Book, Facts, Shard
-from loanmetrics.engine.calendar import Ints, to_date, to_day
+from loanmetrics.engine.calendar import Ints, to_date
 from loanmetrics.engine.catalogue import Catalogue
 from loanmetrics.engine.history.columns import DPD, FAMILIES, STEPS, SUMS, column
 from loanmetrics.engine.history.levels import Edges, levels
-from loanmetrics.engine.history.past import Era, Past, eras, open_past
+from loanmetrics.engine.history.past import Era, Past, eras, open_past, span
 from loanmetrics.engine.history.steps import Grid, Stretch
 from loanmetrics.engine.ledger import LARGEST_SUM
 from loanmetrics.engine.metric import Measure, names_in
 from loanmetrics.engine.run import loan_measures
-from loanmetrics.errors import DataError, UsageError
+from loanmetrics.errors import DataError
 from loanmetrics.policy import Policy
 
 Floats = npt.NDArray[np.float64]
@@ -43,13 +43,11 @@ def sums(
     One row per ``calculation_date`` and ``cell``, in that order, with what ``run.add_up`` gives on that day; rows
     whose measures are all 0 are left out. Money is Int64 minor units.
     """
-    if last < first:
-        raise UsageError(f"history from {first} to {last}: no day", "the first day comes first")
+    whole = span(first, last)
     measures = loan_measures(catalogue)
     size = 1 + int(facts.cells["cell"].cast(pl.Int64).max() or 0)  # type: ignore[arg-type]
     length = FINE_DAYS if any(_is_fine(measure) for measure in measures) else max(FINE_DAYS, AT_ONCE // size)
-    starts = range(to_day(first), to_day(last) + 1, length)
-    stretches = (Stretch(np.arange(day, min(day + length, to_day(last) + 1))) for day in starts)
+    stretches = (Stretch(np.array(whole[at : at + length])) for at in range(0, len(whole), length))
     return pl.concat([_stretch(facts, policy, days, measures, size, executor) for days in stretches])
 
 
