@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from loanmetrics.engine.calendar import NEVER, Flags, Ints, key
+from loanmetrics.engine.calendar import NEVER, Flags, Ints
 from loanmetrics.engine.first_payment import first_amount, missed, payments_that_count
 from loanmetrics.engine.history.past import Past
-from loanmetrics.engine.history.steps import Spells, Steps, accumulated
+from loanmetrics.engine.history.steps import Points, Spells, Steps, accumulated
+from loanmetrics.engine.ledger import Dues
 from loanmetrics.engine.sums import running
 
 
@@ -43,16 +44,19 @@ def first_missed(past: Past) -> Steps:
 
 def due_ahead(past: Past, credited: Steps) -> Steps:
     """What falls due in the days ahead and is not covered by credit."""
-    dues, ahead = past.ledger.dues, past.book.policy.due_days
-    places = [past.days.place(dues.due - early) for early in (ahead, 0)]
-    keys = [past.grid.key(dues.loan, place)[(place > 0) & (place < past.grid.width)] for place in places]
-    points = past.points(*keys, credited.key)
-    day, start = past.day(points), dues.spans.start[points.loan]
-    today, later = (
-        dues.total[np.searchsorted(dues.key, key(points.loan, day + 1 + more))] - dues.total[start]
-        for more in (0, ahead)
-    )
+    dues, ahead, grid = past.ledger.dues, past.book.policy.due_days, past.grid
+    places = [past.days.place(dues.due - early) for early in (0, ahead)]
+    keys = [grid.key(dues.loan, place) for place in places]
+    seen = [(place > 0) & (place < grid.width) for place in places]
+    points = past.points(*(key[some] for key, some in zip(keys, seen, strict=True)), credited.key)
+    today, later = (_fallen(points, key, dues) for key in keys)
     return points.steps(np.maximum(0, later - np.maximum(points.at(credited), today)))
+
+
+def _fallen(points: Points, key: Ints, dues: Dues) -> Ints:
+    """What has fallen due at each point if installments fall due on ``key``; past the last place, on none."""
+    fallen = points.spread(np.append(0, np.searchsorted(points.key, key)), dues.total)
+    return fallen - dues.total[dues.spans.start][points.loan]
 
 
 def installments_due(past: Past) -> Spells:

@@ -128,11 +128,16 @@ class Points:
         """The value at every point."""
         if steps.key is self.key:
             return steps.value
-        return steps.value[np.searchsorted(steps.key, self.key, side="right") - 1]
+        return self.spread(np.searchsorted(self.key, steps.key), steps.value)
+
+    def spread(self, begin: Ints, value: Ints | Flags) -> Ints | Flags:
+        """Lay each value on the points from its own ``begin`` up to the next one's."""
+        return np.repeat(value, np.diff(begin, append=len(self.key)))
 
     def changes(self, value: Ints) -> Ints:
         """What each point adds to its loan's value before."""
-        change = np.diff(value, prepend=0)
+        change = value.copy()
+        change[1:] -= value[:-1]
         change[self.start] = value[self.start]
         return change
 
@@ -150,7 +155,7 @@ def union(grid: Grid, keys: Sequence[Ints]) -> Points:
     if len(distinct) == 1:
         return Points(grid, distinct[0])
     merged = np.sort(np.concatenate(distinct), kind="stable")
-    return Points(grid, merged[np.flatnonzero(np.diff(merged, append=-1))])
+    return Points(grid, merged[_last_of_each(merged)])
 
 
 def accumulated(grid: Grid, key: Ints, amounts: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
@@ -158,7 +163,7 @@ def accumulated(grid: Grid, key: Ints, amounts: Sequence[Ints]) -> tuple[Ints, l
     every = np.concatenate([grid.first, key])
     order = np.argsort(every, kind="stable")
     ordered = every[order]
-    last = np.flatnonzero(np.diff(ordered, append=-1))
+    last = _last_of_each(ordered)
     start = np.searchsorted(ordered, grid.first)
     points = Points(grid, ordered[last])
     zeros, values = np.zeros(grid.loans, dtype=np.int64), []
@@ -173,5 +178,12 @@ def held(grid: Grid, key: Ints, value: Ints | Flags, before: Ints | Flags) -> St
     every = np.concatenate([grid.first, key])
     order = np.argsort(every, kind="stable")
     ordered = every[order]
-    last = np.flatnonzero(np.diff(ordered, append=-1))
+    last = _last_of_each(ordered)
     return Points(grid, ordered[last]).steps(np.concatenate([before, value])[order[last]])
+
+
+def _last_of_each(ordered: Ints) -> Ints:
+    """Where each run of equal keys ends."""
+    ends = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=ends[:-1])
+    return np.flatnonzero(ends)
