@@ -1,13 +1,11 @@
 """Sums over rows of the last days: each row adds to them for a while."""
 
 import numpy as np
-import polars as pl
 
-from loanmetrics.engine.calendar import NEVER, Flags, Ints
+from loanmetrics.engine.calendar import Flags, Ints
 from loanmetrics.engine.history.past import Past
 from loanmetrics.engine.history.steps import Spells
-from loanmetrics.engine.ledger import PENALTY, ints
-from loanmetrics.engine.state import brings_cash, recorded_late
+from loanmetrics.engine.ledger import PENALTY
 
 
 def interest_this_month(past: Past) -> Spells:
@@ -74,11 +72,6 @@ def reversals(past: Past) -> Spells:
 
 def float_gaps(past: Past) -> Spells:
     """Counting cash payments of the float window that were recorded too late."""
-    policy = past.book.policy
-    dated = (pl.col("day") > past.first - policy.float_gap_window_days) & (pl.col("day") <= past.book.day)
-    chosen = past.shard.repayments.filter(dated & brings_cash(past.book))
-    undone = pl.when("reversed").then(pl.coalesce("reversal", "day"))
-    rows = chosen.select("loan", "day", "created", undone=undone).collect().filter(recorded_late(policy))
-    day = ints(rows["day"])
-    until = np.minimum(day + policy.float_gap_window_days, ints(rows["undone"], NEVER))
-    return past.spells(past.ledger.keys.places(rows["loan"]), day, until, 1)
+    late = past.late
+    until = np.minimum(late.until, late.day + past.book.policy.float_gap_window_days)
+    return past.spells(late.loan, late.day, until, 1)

@@ -6,6 +6,7 @@ from loanmetrics.engine.calendar import NEVER, Flags, Ints
 from loanmetrics.engine.first_payment import first_amount, missed, payments_that_count
 from loanmetrics.engine.history.past import Past
 from loanmetrics.engine.history.steps import Points, Spells, Steps, accumulated
+from loanmetrics.engine.history.windows import matched
 from loanmetrics.engine.ledger import Dues
 from loanmetrics.engine.sums import running
 
@@ -61,42 +62,15 @@ def _fallen(points: Points, key: Ints, dues: Dues) -> Ints:
 
 def installments_due(past: Past) -> Spells:
     """Installments of disbursed loans, for as long as their due date lies in the flow window."""
-    due, start, stop = _windows(past)
-    return past.spells(past.ledger.dues.loan[due], start, stop, 1)
+    window = past.flow_windows
+    return past.spells(past.ledger.dues.loan[window.due], window.start, window.stop, 1)
 
 
 def installments_on_time(past: Past) -> Spells:
     """Those of them settled by money dated no later than they fell due, until a reversal takes it away."""
-    due, start, stop = _windows(past)
-    lost = _settled_until(past, due, start)
-    return past.spells(past.ledger.dues.loan[due], start, np.minimum(stop, lost), 1)
-
-
-def _windows(past: Past) -> tuple[Ints, Ints, Ints]:
-    """Installments and the days from and until which they are looked at; a reopened loan's may come more than once."""
-    ledger, dues, flow = past.ledger, past.ledger.dues, past.book.policy.flow_days
-    seen = np.flatnonzero((dues.due > past.first - flow) & (dues.due <= past.book.day))
-    start, stop = np.maximum(dues.due, ledger.loans.disbursed[dues.loan]), dues.due + flow
-    in_time = dues.due[seen] <= ledger.closing[dues.loan[seen]]
-    usual, after = seen[in_time], seen[~in_time]
-    again, begin, end = _reopened(past, after)
-    return (
-        np.concatenate([usual, again]),
-        np.concatenate([start[usual], np.maximum(start[again], begin)]),
-        np.concatenate([stop[usual], np.minimum(stop[again], end)]),
-    )
-
-
-def _reopened(past: Past, due: Ints) -> tuple[Ints, Ints, Ints]:
-    """Installments crossed with the segments in which their loan stands reopened."""
-    line, ledger = past.timeline, past.ledger
-    since = np.maximum(np.maximum(ledger.closing, ledger.reopening), ledger.loans.disbursed)
-    open_again = np.flatnonzero(
-        (line.start >= since[line.loan]) & (line.outstanding > past.book.policy.tolerance_minor)
-    )
-    pairs, segment = matched(ledger.dues.loan[due], line.loan[open_again])
-    chosen = open_again[segment]
-    return due[pairs], line.start[chosen], line.stop[chosen]
+    window = past.flow_windows
+    lost = _settled_until(past, window.due, window.start)
+    return past.spells(past.ledger.dues.loan[window.due], window.start, np.minimum(window.stop, lost), 1)
 
 
 def _settled_until(past: Past, due: Ints, start: Ints) -> Ints:
@@ -121,10 +95,3 @@ def _settled_until(past: Past, due: Ints, start: Ints) -> Ints:
     short = np.flatnonzero(taken[1:] - before > spare[pairs])
     np.minimum.at(until, pairs[short], np.maximum(rows.until[row[short]], start[pairs[short]]))
     return until
-
-
-def matched(loan: Ints, others: Ints) -> tuple[Ints, Ints]:
-    """All pairs of positions of equal loans; ``others`` are ascending."""
-    begin, end = np.searchsorted(others, loan), np.searchsorted(others, loan, side="right")
-    of = np.repeat(np.arange(len(loan)), end - begin)
-    return of, begin[of] + np.arange(len(of)) - running(end - begin)[:-1][of]

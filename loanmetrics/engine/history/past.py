@@ -1,6 +1,6 @@
-"""One shard over a stretch of days: every loan-level column of ``State.frame`` as steps or spells."""
+"""Loans over a stretch of days: what the columns of ``State.frame`` are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -13,12 +13,17 @@ from loanmetrics.engine.book import Book, Shard
 from loanmetrics.engine.calendar import NEVER, Ints, latest_15th, to_date, to_day
 from loanmetrics.engine.history.levels import Edges
 from loanmetrics.engine.history.payments import Payments, payments, waivers
+from loanmetrics.engine.history.portions import portions
 from loanmetrics.engine.history.standing import Standing
 from loanmetrics.engine.history.steps import Grid, Points, Spells, Steps, Stretch, as_flags, union
-from loanmetrics.engine.ledger import Ledger, read
-from loanmetrics.engine.state import Channels, channels
+from loanmetrics.engine.history.windows import Windows, flow_windows
+from loanmetrics.engine.ledger import Ledger, ints, read
+from loanmetrics.engine.state import Channels, brings_cash, channels, recorded_late
 from loanmetrics.engine.timeline import Timeline, build
 from loanmetrics.errors import UsageError
+
+# Loans looked at together: few enough for their arrays to stay in the cache.
+PORTION = 40_000
 
 
 @dataclass(frozen=True)
@@ -31,14 +36,32 @@ class Era:
 
 
 @dataclass(frozen=True)
-class Past:
-    """A shard's facts, and the days from which it is looked at; ``book`` stands on the last of them."""
+class Late:
+    """Cash payments recorded too late, on days ``day`` <= d < ``until``, in order of their loans."""
 
-    shard: Shard
+    loan: Ints
+    day: Ints
+    until: Ints
+
+    def of(self, begin: int, loans: int) -> "Late":
+        """Those of ``loans`` loans, the first at ``begin``."""
+        some = slice(*np.searchsorted(self.loan, [begin, begin + loans]))
+        return Late(self.loan[some] - begin, self.day[some], self.until[some])
+
+
+@dataclass(frozen=True)
+class Past:
+    """Loans of one shard, and the days from which they are looked at; ``book`` stands on the last of them.
+
+    ``begin`` is the place of the first loan in its shard.
+    """
+
+    begin: int
     book: Book
     days: Stretch
     eras: tuple[Era, ...]
     timeline: Timeline
+    late: Late
     made: dict[tuple[str, Edges | None], Steps] = field(default_factory=dict)
 
     @property
@@ -81,6 +104,11 @@ class Past:
         return payments(self.ledger, self.first, self.book.day)
 
     @cached_property
+    def flow_windows(self) -> Windows:
+        """Installments that fell due lately, for as long as they did."""
+        return flow_windows(self.timeline, self.book.policy, self.first, self.book.day)
+
+    @cached_property
     def waived(self) -> Payments:
         """What the schedule's parts were waived, for as long as it stood."""
         return waivers(self.ledger)
@@ -107,10 +135,22 @@ class Past:
         return self.days.days[points.place]
 
 
-def open_past(shard: Shard, book: Book, days: Stretch, eras: tuple[Era, ...]) -> Past:
-    """Read one shard and look at it from each of ``days``."""
+def open_pasts(shard: Shard, book: Book, days: Stretch, eras: tuple[Era, ...]) -> Iterator[Past]:
+    """Read one shard and look at it from each of ``days``, some loans at a time."""
     ledger = read(shard, book.policy)
-    return Past(shard, book, days, eras, build(ledger, book.counting, book.policy.tolerance_minor))
+    late = _recorded_late(shard, ledger, book, int(days.days[0]))
+    for begin, some in portions(ledger, PORTION):
+        line = build(some, book.counting, book.policy.tolerance_minor)
+        yield Past(begin, book, days, eras, line, late.of(begin, len(some.loans)))
+
+
+def _recorded_late(shard: Shard, ledger: Ledger, book: Book, first: int) -> Late:
+    """Payments in the float window on some day from ``first`` on."""
+    dated = (pl.col("day") > first - book.policy.float_gap_window_days) & (pl.col("day") <= book.day)
+    undone = pl.when("reversed").then(pl.max_horizontal("day", "reversal"))
+    chosen = shard.repayments.filter(dated & brings_cash(book)).select("loan", "day", "created", until=undone)
+    rows = chosen.filter(recorded_late(book.policy)).sort("loan").collect()
+    return Late(ledger.keys.places(rows["loan"]), ints(rows["day"]), ints(rows["until"], NEVER))
 
 
 def eras(book: Book, first: int) -> tuple[Era, ...]:

@@ -1,17 +1,15 @@
 """What repayment rows paid by part, for as long as they did: unsplit amounts lie elsewhere when the rest changes."""
 
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 
 from loanmetrics.engine.allocation import FILL_ORDER, credited_waivers, paid_parts
 from loanmetrics.engine.calendar import NEVER, Flags, Ints, key, unkey
-from loanmetrics.engine.ledger import Dues, Keys, Ledger, Loans, Repayments
-from loanmetrics.engine.sums import Spans, running
+from loanmetrics.engine.history.portions import copies, rows_of
+from loanmetrics.engine.ledger import Ledger
 
 AT_ONCE = 50_000
-Table = TypeVar("Table", Loans, Dues, Repayments)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def _joined(parts: list[Payments]) -> Payments:
 
 def _stays(ledger: Ledger, loans: Ints, first: int, last: int) -> tuple[Ints, Ints, Ints]:
     """(loan, start, stop): the stays between the days on which a row of the loan begins or ceases to count."""
-    rows, of = _rows_of(ledger.repayments.spans, loans)
+    rows, of = rows_of(ledger.repayments.spans, loans)
     every = ledger.repayments
     days = np.concatenate([every.day[rows], every.until[rows], np.full(len(loans), first)])
     owner = np.concatenate([loans[of], loans[of], loans])
@@ -70,36 +68,9 @@ def _stays(ledger: Ledger, loans: Ints, first: int, last: int) -> tuple[Ints, In
 
 def _allocated(ledger: Ledger, loan: Ints, start: Ints, stop: Ints) -> Payments:
     """Each stay as a loan of its own, allocated as the engine allocates a day."""
-    own, rows, stay = _copies(ledger, loan)
+    own, rows, stay = copies(ledger, loan)
     counts: Flags = (own.repayments.day <= start[stay]) & (start[stay] < own.repayments.until)
     paid = paid_parts(own, counts)
     here = np.flatnonzero(counts)
     parts = {part: getattr(paid, part)[here] for part in FILL_ORDER}
     return Payments(rows[here], start[stay[here]], stop[stay[here]], parts)
-
-
-def _copies(ledger: Ledger, loan: Ints) -> tuple[Ledger, Ints, Ints]:
-    """A ledger of copies of loans; with it the row each copied repayment comes from, and its copy."""
-    rows, row_copy = _rows_of(ledger.repayments.spans, loan)
-    dues, due_copy = _rows_of(ledger.dues.spans, loan)
-    copies = len(loan)
-    own = Ledger(
-        Keys(np.arange(copies)),
-        _taken(ledger.loans, loan),
-        replace(_taken(ledger.dues, dues), loan=due_copy, spans=Spans.of(due_copy, copies)),
-        replace(_taken(ledger.repayments, rows), loan=row_copy, spans=Spans.of(row_copy, copies)),
-    )
-    return own, rows, row_copy
-
-
-def _rows_of(spans: Spans, loan: Ints) -> tuple[Ints, Ints]:
-    """Positions of all rows of the loans, loan after loan, and which of them each belongs to."""
-    count = spans.stop[loan] - spans.start[loan]
-    of = np.repeat(np.arange(len(loan)), count)
-    return spans.start[loan][of] + np.arange(len(of)) - running(count)[:-1][of], of
-
-
-def _taken(table: Table, rows: Ints) -> Table:
-    """Some rows of a table, in this order; ``spans`` stay as they are."""
-    columns = [field.name for field in fields(table) if field.name != "spans"]
-    return replace(table, **{name: getattr(table, name)[rows] for name in columns})

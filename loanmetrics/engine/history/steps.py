@@ -132,7 +132,8 @@ class Points:
 
     def spread(self, begin: Ints, value: Ints | Flags) -> Ints | Flags:
         """Lay each value on the points from its own ``begin`` up to the next one's."""
-        return np.repeat(value, np.diff(begin, append=len(self.key)))
+        laid: Ints | Flags = value.repeat(np.diff(begin, append=len(self.key)))
+        return laid
 
     def changes(self, value: Ints) -> Ints:
         """What each point adds to its loan's value before."""

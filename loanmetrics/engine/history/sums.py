@@ -15,7 +15,7 @@ from loanmetrics.engine.calendar import Ints, to_date
 from loanmetrics.engine.catalogue import Catalogue
 from loanmetrics.engine.history.columns import DPD, FAMILIES, STEPS, SUMS, column
 from loanmetrics.engine.history.levels import Edges, levels
-from loanmetrics.engine.history.past import Era, Past, eras, open_past, span
+from loanmetrics.engine.history.past import Era, Past, eras, open_pasts, span
 from loanmetrics.engine.history.steps import Grid, Stretch
 from loanmetrics.engine.ledger import LARGEST_SUM
 from loanmetrics.engine.metric import Measure, names_in
@@ -76,10 +76,15 @@ def shard_sums(
     shard: Shard, book: Book, days: Stretch, known: tuple[Era, ...], measures: list[Measure], size: int
 ) -> Ints:
     """The measures of one shard: ``[measure, cell, day]``."""
-    past = open_past(shard, book, days, known)
     out = np.zeros((len(measures), size, len(days)), dtype=np.int64)
     places = {measure.name: out[number].reshape(-1) for number, measure in enumerate(measures)}
-    grid = Grid(size, len(days))
+    for past in open_pasts(shard, book, days, known):
+        _add(past, measures, Grid(size, len(days)), places)
+    return np.cumsum(out, axis=2, out=out)
+
+
+def _add(past: Past, measures: list[Measure], grid: Grid, places: dict[str, Ints]) -> None:
+    """Lay every change of every measure on its cell and day."""
     for measure in measures:
         if measure.sql in SUMS:
             loan, place, amount = SUMS[measure.sql](past).moves(grid.width)
@@ -87,7 +92,6 @@ def shard_sums(
     for group in groups([measure for measure in measures if measure.sql not in SUMS]):
         for name, (cell, place, amount) in group.changes(past):
             np.add.at(places[name], grid.key(cell, place), amount)
-    return np.cumsum(out, axis=2, out=out)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from loanmetrics.engine.book import Book, Facts, Shard
 from loanmetrics.engine.calendar import Ints, to_day
-from loanmetrics.engine.history.past import open_past, span
+from loanmetrics.engine.history.past import Past, open_pasts, span
 from loanmetrics.engine.history.steps import Stretch
 from loanmetrics.engine.loan_state import LAST_DAYS
 from loanmetrics.engine.timeline import Timeline
@@ -18,6 +18,16 @@ from loanmetrics.tables import DPD_BUCKETS, DPD_TRANSITIONS
 
 NAMES = (None, *DPD_BUCKETS, "paid", "written_off")
 ABSENT, PAID, WRITTEN_OFF = 0, len(NAMES) - 2, len(NAMES) - 1
+NOTHING = pl.DataFrame(
+    schema={
+        "loan_id": pl.String(),
+        "cell": pl.Int64(),
+        "transition_date": pl.Date(),
+        "from_dpd_bucket": pl.String(),
+        "to_dpd_bucket": pl.String(),
+        "outstanding_balance": pl.Int64(),
+    }
+)
 EDGES = np.array([day + 1 for day in LAST_DAYS])
 
 
@@ -28,27 +38,30 @@ def transitions(
 
     A loan enters from null when it is disbursed, leaves to ``paid`` or ``written_off``, and comes back from ``paid``
     when a payment is reversed. ``outstanding_balance`` is what it owed in all at the end of that day, in minor units.
+    Each loan's rows stand together, in order.
     """
     span(first, last)
     book, days = Book(facts, last, policy), Stretch(np.arange(to_day(first) - 1, to_day(last) + 1))
     visit = map if executor is None else executor.map
-    parts = list(visit(shard_transitions, facts.shards, repeat(book), repeat(days)))
-    cells = facts.cells.select("cell", "officer_id")
-    rows = pl.concat(parts).join(cells, on="cell", how="left").select(DPD_TRANSITIONS.names)
-    return rows.sort("loan_id", "transition_date")
+    rows = pl.concat([NOTHING, *visit(shard_transitions, facts.shards, repeat(book), repeat(days))])
+    officers = facts.cells.select("cell", "officer_id").cast({"cell": pl.Int64})
+    return rows.join(officers, on="cell", how="left", maintain_order="left").select(DPD_TRANSITIONS.names)
 
 
 def shard_transitions(shard: Shard, book: Book, days: Stretch) -> pl.DataFrame:
     """The transitions of one shard from the second of ``days`` on; the first is where loans come from."""
-    past = open_past(shard, book, days, ())
+    identity = shard.in_order().loans.select("loan_id", pl.col("cell").cast(pl.Int64)).collect()
+    return pl.concat([NOTHING, *(_changes(past, identity) for past in open_pasts(shard, book, days, ()))])
+
+
+def _changes(past: Past, identity: pl.DataFrame) -> pl.DataFrame:
     left_as = past.now.of_segments(_left_as(past.timeline), np.full(past.grid.loans, ABSENT))
     dpd = past.now.dpd(frozenset(EDGES.tolist()))
     points = past.points(past.now.on_book.key, dpd.key, left_as.key)
     late = np.searchsorted(EDGES, points.at(dpd), side="right")
     state = np.where(points.at(past.now.on_book), 1 + late, points.at(left_as))
     changed = np.flatnonzero((points.changes(state) != 0) & (points.place > 0))
-    identity = shard.in_order().loans.select("loan_id", "cell").collect()
-    return identity[points.loan[changed]].with_columns(
+    return identity[past.begin + points.loan[changed]].with_columns(
         transition_date=pl.Series(past.day(points)[changed], dtype=pl.Int32).cast(pl.Date),
         from_dpd_bucket=_named(state[changed - 1]),
         to_dpd_bucket=_named(state[changed]),
@@ -69,4 +82,4 @@ def _left_as(line: Timeline) -> Ints:
 
 
 def _named(code: Ints) -> pl.Series:
-    return pl.Series(NAMES, dtype=pl.String)[code]
+    return pl.Series(NAMES, dtype=pl.String).gather(code)
