@@ -2,6 +2,7 @@
 
 from calendar import monthrange
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
@@ -75,7 +76,7 @@ def assert_history(book: Book, first: date, length: int, catalogue: Catalogue = 
     assert_same(table, pl.concat(looped(book, day, catalogue) for day in days(first, last)))
 
 
-@law(14)
+@law(12)
 @given(cases(), AGO)
 def test_history_is_the_loop(case: Case, ago: int) -> None:
     book, _ = support.book_of(case.rows, case.as_of, case.policy)
@@ -91,12 +92,13 @@ def test_history_is_the_loop_over_the_life_of_the_sample() -> None:
         assert_same(table.filter(pl.col(DAY) == day), looped(book, day))
 
 
-def test_blocks_of_days_join(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_days_and_threads_join(monkeypatch: pytest.MonkeyPatch) -> None:
     facts, policy = support.sample_facts(), Book(support.sample_facts(), support.SAMPLE_DAY).policy
     span = (date(2026, 1, 1), date(2026, 4, 20))
     whole = sums(facts, policy, *span, CATALOGUE)
     monkeypatch.setattr("loanmetrics.engine.history.sums.AT_ONCE", 1)
-    assert_same(sums(facts, policy, *span, CATALOGUE), whole)
+    with ThreadPoolExecutor(2) as pool:
+        assert_same(sums(support.resharded(facts, 3000), policy, *span, CATALOGUE, pool), whole)
 
 
 EXTRA = {

@@ -89,6 +89,10 @@ def _decided(past: Past) -> Steps:
     return past.per_loan(installments.decided_from(past), NEVER)
 
 
+def _first_missed(past: Past) -> Steps:
+    return installments.first_missed(past, column(past, "decided"))
+
+
 def _disbursed(past: Past) -> Steps:
     return past.per_loan(past.ledger.loans.disbursed, NEVER)
 
@@ -143,7 +147,7 @@ STEPS: dict[str, Callable[[Past], Steps]] = {
     "outstanding": lambda past: past.now.outstanding,
     "principal_outstanding": _principal_outstanding,
     "decided": _decided,
-    "first_missed": installments.first_missed,
+    "first_missed": _first_missed,
     "outstanding_before": lambda past: past.before.outstanding,
     "outstanding_mid_month": lambda past: past.mid_month.outstanding,
     "due_ahead": _due_ahead,

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from loanmetrics.engine.calendar import NEVER, Flags, Ints
+from loanmetrics.engine.calendar import NEVER, Ints
 from loanmetrics.engine.first_payment import first_amount, missed, payments_that_count
 from loanmetrics.engine.history.past import Past
-from loanmetrics.engine.history.steps import Points, Spells, Steps, accumulated
+from loanmetrics.engine.history.steps import Points, Spells, Steps
 from loanmetrics.engine.history.windows import matched
 from loanmetrics.engine.ledger import Dues
 from loanmetrics.engine.sums import running
@@ -17,30 +17,23 @@ def decided_from(past: Past) -> Ints:
     return np.where(due == NEVER, NEVER, due + past.book.policy.first_payment_grace_days + 1)
 
 
-def first_missed(past: Past) -> Steps:
+def first_missed(past: Past, decided: Steps) -> Steps:
     """Whether the first installment is decided and missed; a reversal re-opens the verdict."""
-    ledger, rows, policy, grid = past.ledger, past.ledger.repayments, past.book.policy, past.grid
-    decided = decided_from(past)
-    counting = np.flatnonzero((rows.day < decided[rows.loan]) & (rows.until > decided[rows.loan]))
-    loan = rows.loan[counting]
-    waived = (
-        ledger.credit[counting]
-        - (rows.cash - np.where(ledger.dues.carries_fee[rows.loan], 0, rows.fee))[counting]
-    )
-    paid = payments_that_count(ledger, policy)[counting]
-    begin, end = past.days.place(decided[loan]), past.days.place(rows.until[counting])
-    mark = past.days.place(decided)
-    loans = np.concatenate([loan, loan, np.arange(grid.loans)])
-    places = np.concatenate([begin, end, mark])
-    nothing = np.zeros(grid.loans, dtype=np.int64)
-    amounts = [np.concatenate([each, -each, nothing]) for each in (waived, paid)]
-    seen = np.flatnonzero(places < grid.width)
-    keys, (by_waiver, by_cash) = accumulated(
-        grid, grid.key(loans[seen], places[seen]), [amount[seen] for amount in amounts]
-    )
-    points = past.points(keys)
-    verdict: Flags = missed(first_amount(ledger)[points.loan], by_waiver, by_cash, policy)
-    return points.steps((past.day(points) >= decided[points.loan]) & verdict)
+    ledger, rows, policy = past.ledger, past.ledger.repayments, past.book.policy
+    paid = _in_time(past, np.arange(len(rows.day)), payments_that_count(ledger, policy))
+    waived = _in_time(past, past.waived.row, np.sum(list(past.waived.parts.values()), axis=0))
+    points = past.points(decided.key, paid.key, waived.key)
+    due = first_amount(ledger)[points.loan]
+    forgiven, received = (points.at(each).astype(np.int64, copy=False) for each in (waived, paid))
+    return points.steps(points.at(decided) & missed(due, forgiven, received, policy))
+
+
+def _in_time(past: Past, row: Ints, amount: Ints) -> Steps:
+    """What rows dated by the first installment's deadline bring, from the day it is decided on."""
+    rows, decided = past.ledger.repayments, decided_from(past)
+    counting = np.flatnonzero(rows.day[row] < decided[rows.loan[row]])
+    loan, until = rows.loan[row[counting]], rows.until[row[counting]]
+    return past.spells(loan, decided[loan], until, amount[counting]).steps(past.grid)
 
 
 def due_ahead(past: Past, credited: Steps) -> Steps:

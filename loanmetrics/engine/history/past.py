@@ -128,7 +128,7 @@ class Past:
 
     def points(self, *keys: Ints) -> Points:
         """All places at which something changes."""
-        return union(self.grid, [self.grid.first, *keys])
+        return union(self.grid, keys)
 
     def day(self, points: Points) -> Ints:
         """The day of each point."""

@@ -126,8 +126,6 @@ class Points:
 
     def at(self, steps: Steps) -> Ints | Flags:
         """The value at every point."""
-        if steps.key is self.key:
-            return steps.value
         return self.spread(np.searchsorted(self.key, steps.key), steps.value)
 
     def spread(self, begin: Ints, value: Ints | Flags) -> Ints | Flags:
@@ -152,10 +150,7 @@ class Points:
 
 def union(grid: Grid, keys: Sequence[Ints]) -> Points:
     """All places at which something changes, and place 0."""
-    distinct = list({id(key): key for key in keys}.values())
-    if len(distinct) == 1:
-        return Points(grid, distinct[0])
-    merged = np.sort(np.concatenate(distinct), kind="stable")
+    merged = np.sort(np.concatenate([grid.first, *keys]), kind="stable")
     return Points(grid, merged[_last_of_each(merged)])
 
 
