@@ -60,10 +60,11 @@ def assert_same(ours: pl.DataFrame, theirs: pl.DataFrame) -> None:
 
 
 @contextmanager
-def few_at_a_time(loans: int) -> Iterator[None]:
-    """Look at only so many loans together."""
+def few_at_a_time(loans: int, fine_days: int = 31) -> Iterator[None]:
+    """Look at only so many loans together, and at so few days where a measure tells every day past due apart."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("loanmetrics.engine.history.past.PORTION", loans)
+        patch.setattr("loanmetrics.engine.history.sums.FINE_DAYS", fine_days)
         yield
 
 
@@ -116,7 +117,7 @@ def test_a_new_measure_has_a_history(case: Case, ago: int) -> None:
     added = {name: Measure(name, sql, "", unit="count") for name, sql in EXTRA.items()}
     catalogue = Catalogue(CATALOGUE.measures | added, CATALOGUE.metrics)
     book, _ = support.book_of(case.rows, case.as_of, case.policy)
-    with few_at_a_time(2):
+    with few_at_a_time(2, fine_days=2):
         assert_history(book, case.as_of - timedelta(ago), 40, catalogue)
 
 
