@@ -23,6 +23,7 @@ from loanmetrics.engine.history.sums import KNOWN, sums
 from loanmetrics.engine.history.transitions import transitions
 from loanmetrics.engine.metric import Measure
 from loanmetrics.engine.state import State
+from loanmetrics.policy import Policy
 from tests import support
 from tests.strategies import Case, Row, cases
 
@@ -208,6 +209,47 @@ def test_transitions_are_what_changes_from_day_to_day(case: Case, ago: int) -> N
     )
     assert_same(later, told.filter(pl.col("transition_date") >= first))
     assert_same(later, walked(book, first, last))
+
+
+def lent(**closed: Any) -> Row:
+    loan = {"loan_id": "P", "officer_id": "A", "loan_amount": 900, "disbursement_date": date(2026, 2, 1)}
+    return loan | {"loan_term_days": 42, "status": "Active"} | closed
+
+
+def paid(day: date, **undone: Any) -> Row:
+    row = {"repayment_id": "1", "loan_id": "P", "payment_date": day, "payment_amount": 900}
+    return row | {"principal_paid": 900} | undone
+
+
+IN_MARCH = {day: date(2026, 3, day) for day in range(1, 32)}
+BEGUN = [(date(2026, 2, 1), None, "0", 900_00), (IN_MARCH[3], "0", "1-6", 900_00)]
+LOST = {"status": "Written Off", "closed_date": IN_MARCH[10]}
+
+
+@pytest.mark.parametrize(
+    ("loan", "payments", "then"),
+    [
+        (lent(**LOST), [], [(9, "1-6", "7-30", 900_00), (10, "7-30", "written_off", 900_00)]),
+        (lent(**LOST), [paid(IN_MARCH[5])], [(5, "1-6", "paid", 0)]),
+        (
+            lent(**LOST),
+            [paid(IN_MARCH[5], is_reversed=True, reversal_date=IN_MARCH[12])],
+            [(5, "1-6", "paid", 0)],
+        ),
+        (
+            lent(status="Closed", closed_date=IN_MARCH[5]),
+            [paid(IN_MARCH[5], is_reversed=True, reversal_date=IN_MARCH[12])],
+            [(5, "1-6", "paid", 0), (12, "paid", "7-30", 900_00)],
+        ),
+    ],
+)
+def test_a_loan_leaves_and_comes_back(loan: Row, payments: list[Row], then: list[Any]) -> None:
+    due = {"loan_id": "P", "installment_number": 1, "due_date": IN_MARCH[2], "principal_due": 900}
+    rows = {"loans": [loan], "loan_schedule": [due], "repayments": payments}
+    book, _ = support.book_of(rows, IN_MARCH[20], Policy())
+    told = transitions(book.facts, book.policy, date(2026, 1, 1), IN_MARCH[20])
+    wanted = BEGUN + [(IN_MARCH[day], *rest) for day, *rest in then]
+    assert told.drop("loan_id", "officer_id").rows() == wanted
 
 
 def test_replaying_the_transitions_of_the_sample_gives_every_bucket() -> None:
