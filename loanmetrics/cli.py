@@ -166,6 +166,27 @@ def compute(
         _print_changes(made.changes, format_, output)
 
 
+@app.command()
+def backfill(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
+    policy: PolicyFile = None,
+) -> None:
+    """Publish every day of a stretch as it is known now, month by month; what it restates is kept."""
+    from loanmetrics import console
+    from loanmetrics.jobs import backfill as job
+
+    settings = _settings()
+    chosen = _policy(settings, policy)
+    today = _today(chosen)
+    begin, end = (_computable(day.date(), today) for day in (first, last))
+    for month in job.backfill(settings, begin, end, chosen):
+        told = ", ".join(f"{table} {rows:,}" for table, rows in month.changed.items() if rows)
+        console.say(
+            f"{month.first} to {month.last}: {told or 'nothing changed'} in {month.seconds:.1f} s ({month.run_id})"
+        )
+
+
 @show.command()
 def officers(
     as_of: AsOf = None,

@@ -15,6 +15,8 @@ from loanmetrics.engine import book as core
 from loanmetrics.engine import formula, results, run
 from loanmetrics.engine import loans as loan_level
 from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.history import by_day
+from loanmetrics.engine.history.sums import sums
 from loanmetrics.errors import DataError, StoreError, UsageError, unknown
 from loanmetrics.facts import lake, prepare, raw
 from loanmetrics.policy import Policy
@@ -87,6 +89,26 @@ def compute(book: core.Book, *names: str, by: By = "officer") -> pl.LazyFrame:
     ]
     schema = pl.Schema({name: _dtype(name, catalogue) for name in columns})
     return pl.defer(lambda: _table(book, by, catalogue).select(columns), schema=schema)
+
+
+def history(book: core.Book, *names: str, first: date, by: By = "officer") -> pl.LazyFrame:
+    """Metrics or measures of every day from ``first`` to the book's as-of day, as ``compute`` gives them for one.
+
+    One pass over the timeline: a year costs a few single days. As everything here, it is as known by the book's
+    facts: a reversal counts from its day on, and on no day before.
+    """
+    catalogue = load()
+    chosen = compute(book, *names, by=by).collect_schema()
+    schema = pl.Schema({by_day.DAY: pl.Date(), **chosen})
+    return pl.defer(lambda: _past(book, first, by, catalogue).select(schema.names()), schema=schema)
+
+
+def _past(book: core.Book, first: date, by: By, catalogue: Catalogue) -> pl.DataFrame:
+    totals = sums(book.facts, book.policy, first, book.as_of, catalogue)
+    cells = by_day.cells(book.facts, totals, first, book.as_of, catalogue)
+    if by == "officer":
+        return results.officers(cells, book, catalogue, (by_day.DAY,))
+    return results.branches(cells, book, catalogue, (by_day.DAY, *_keys(by)))
 
 
 def loans(book: core.Book, metric: str, **where: str) -> pl.LazyFrame:

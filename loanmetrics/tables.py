@@ -476,6 +476,23 @@ CHANGE_HORIZON = Table(
     about="One row: the newest transaction whose rows were pruned from the change log.",
 )
 
+RESTATEMENTS = Table(
+    "restatements",
+    (
+        Column("restatement_id", "serial", null=False),
+        _required("table_name", "text"),
+        _required("row_key", "text"),
+        _required("calculation_date", "date"),
+        Column("before", "json", about="the figures that changed, as they were; null: the row is new"),
+        Column("after", "json", about="the same figures as they are; null: the row went"),
+        _required("before_run_id", "text"),
+        _required("run_id", "text"),
+        _required("restated_at", "timestamp"),
+    ),
+    key=("restatement_id",),
+    about="Published figures of past days that a later run changed.",
+)
+
 OWN_TABLES = (
     LOAN_STATE,
     OFFICER_METRICS,
@@ -489,6 +506,7 @@ OWN_TABLES = (
     CHANGE_LOG,
     CHANGE_READERS,
     CHANGE_HORIZON,
+    RESTATEMENTS,
 )
 TABLES = {table.name: table for table in (*LENDER_TABLES, *OWN_TABLES)}
 

@@ -1,6 +1,5 @@
 """One day, source to published: extract, compute, check, publish."""
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from datetime import date
@@ -8,12 +7,9 @@ from pathlib import Path
 from time import perf_counter
 
 import polars as pl
-import psycopg
 
-import loanmetrics
 from loanmetrics.engine import run
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import load
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts import raw
 from loanmetrics.facts.extract import Source
@@ -21,15 +17,13 @@ from loanmetrics.facts.lake import Lake, Version
 from loanmetrics.facts.prepare import prepare
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.figures import Computed, figures, remember
+from loanmetrics.jobs.running import Workplace, at_work, lake_of
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
-from loanmetrics.store import changes, runs
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store import runs
 from loanmetrics.store.publish import Published, newest_day, publish, stored
 from loanmetrics.store.session import connect
-
-READER = "compute"
 
 
 @dataclass(frozen=True)
@@ -58,28 +52,14 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
     Reads what changed since the last run, if that can be known; ``full`` reads everything.
     """
     began = perf_counter()
-    with (
-        opened(settings) as url,
-        connect(url, "loanmetrics compute") as connection,
-        runs.run_lock(connection),
-    ):
-        ensure_partitions(connection)
-        changes.watch(connection)
-        this = _start(connection, as_of, policy)
-        lake = _lake(settings, connection)
-        try:
-            lake.prune(runs.kept(connection))
-            last, why = (None, "asked for") if full else _last(connection, lake)
-            synced = sync(settings, url, lake, last, this.run_id, policy, why)
-            made = _figures(settings, lake, synced, last, as_of, policy)
-            version = remember(synced.version, last, lake, as_of, made.sums)
-            lake.keep(version)
-            done = _publish(connection, this, made, synced)
-        except BaseException as error:
-            _fail(connection, this, error, lake)
-            raise
-        lake.point_to(version)
-        changes.prune(connection)
+    with at_work(settings, "loanmetrics compute") as place, place.run("day", as_of, policy) as this:
+        last, why = (None, "asked for") if full else place.last()
+        synced = sync(settings, place.url, place.lake, last, this.run_id, policy, why)
+        made = _figures(settings, place.lake, synced, last, as_of, policy)
+        version = remember(synced.version, last, place.lake, as_of, made.sums)
+        place.lake.keep(version)
+        done = _publish(place, this, made, synced)
+        place.lake.point_to(version)
     return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
 
 
@@ -103,7 +83,7 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
     """
     began = perf_counter()
     with opened(settings) as url, connect(url, "loanmetrics compute --known-at") as connection:
-        lake = _lake(settings, connection)
+        lake = lake_of(settings, connection)
         version = lake.version(run_id)
         policy = Policy.from_dict(version.policy)
         made = _figures(
@@ -113,27 +93,6 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
     return _report(run_id, as_of, made, perf_counter() - began, 0, differences)
 
 
-def _lake(settings: Settings, connection: psycopg.Connection) -> Lake:
-    """A folder for each database: two of them may share a home."""
-    name = connection.info.dbname
-    row = connection.execute(
-        "SELECT system_identifier::text || oid FROM pg_control_system(), pg_database"
-        " WHERE datname = current_database()"
-    ).fetchone()
-    assert row is not None
-    return Lake(settings.facts_dir / f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}")
-
-
-def _last(connection: psycopg.Connection, lake: Lake) -> tuple[Version | None, str]:
-    """The facts of the last completed run, if they are here."""
-    run_id = runs.last_completed(connection)
-    if run_id is None:
-        return None, "first run"
-    if not lake.holds(run_id):
-        return None, f"the facts of run {run_id} are not here"
-    return lake.version(run_id), ""
-
-
 def _figures(
     settings: Settings, lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy
 ) -> Computed:
@@ -141,25 +100,21 @@ def _figures(
     return figures(synced, last, lake, book, settings.readers)
 
 
-def _publish(connection: psycopg.Connection, this: runs.Run, made: Computed, synced: Synced) -> Published:
+def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced) -> Published:
     """One transaction: figures, loan state if the day is the newest, log, and where the change log was read to."""
-    newest = newest_day(connection)
-    current = made.sums.loan_states if newest is None or this.day >= newest else None
+    newest = newest_day(place.connection)
+    is_newest = newest is None or this.day >= newest
     return publish(
-        connection,
+        place.connection,
         this,
         made.officers,
         made.branches,
-        current,
+        made.sums.loan_states if is_newest else None,
         touched=made.sums.touched,
         outcome=made.outcome,
-        along=lambda: _advance(connection, synced.mark),
+        along=lambda: place.advance(synced.mark),
+        restate=not is_newest,
     )
-
-
-def _advance(connection: psycopg.Connection, mark: changes.Mark | None) -> None:
-    if mark:
-        changes.advance(connection, READER, mark)
 
 
 def plan(policy: Policy) -> str:
@@ -179,25 +134,6 @@ def plan(policy: Policy) -> str:
     ]
     book = Book(lakes.in_memory(connection), date(2000, 1, 1), policy)
     return "\n".join([*steps, "", run.explain(book)])
-
-
-def _start(connection: psycopg.Connection, as_of: date, policy: Policy) -> runs.Run:
-    return runs.start(
-        connection,
-        "day",
-        as_of,
-        engine_version=loanmetrics.__version__,
-        policy_hash=policy.hash,
-        policy=policy.as_dict(),
-        metric_revisions={name: metric.revision for name, metric in load().metrics.items()},
-    )
-
-
-def _fail(connection: psycopg.Connection, this: runs.Run, error: BaseException, lake: Lake) -> None:
-    """Close the log row and drop the run's files, unless the connection is what failed: then the next run does."""
-    if not connection.broken:
-        runs.fail(connection, this, error)
-        lake.prune(runs.kept(connection))
 
 
 def _report(

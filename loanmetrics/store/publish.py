@@ -6,8 +6,8 @@ which they were first published, so that a repeated run writes nothing; the log 
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import polars as pl
 import psycopg
@@ -28,16 +28,34 @@ from loanmetrics.tables import (
     TABLES,
 )
 
+ROW_KEYS = {OFFICER_METRICS.name: ("officer_id",), BRANCH_METRICS.name: ("region", "branch")}
 STAMPS = tuple(column.name for column in RUN_STAMPS)
 INCOMING = "incoming"
 MERGE_STEPS = (
-    "DELETE FROM {table} old WHERE old.{scope} = %(day)s"
+    "DELETE FROM {table} old WHERE old.{scope} BETWEEN %(first)s AND %(last)s"
     " AND NOT EXISTS (SELECT FROM incoming new WHERE {same_key})",
     "UPDATE {table} old SET {sets} FROM incoming new"
     " WHERE {same_key} AND (ROW({old_values}) IS DISTINCT FROM ROW({new_values}) OR {outdated})",
     "INSERT INTO {table} ({all}) SELECT {all} FROM incoming new"
     " WHERE NOT EXISTS (SELECT FROM {table} old WHERE {same_key})",
 )
+# What a past day said before it says something else: the figures that change, and no others.
+RESTATE = """
+    INSERT INTO restatements
+        (table_name, row_key, calculation_date, before, after, before_run_id, run_id, restated_at)
+    SELECT {name}, concat_ws(' / ', {key}), old.calculation_date, figures.before,
+        CASE WHEN new.run_id IS NOT NULL THEN figures.after END,
+        old.run_id, %(run_id)s, %(restated_at)s
+    FROM {table} old LEFT JOIN incoming new ON {same_key}
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(was.key, was.value) AS before, jsonb_object_agg(was.key, now.value) AS after
+        FROM jsonb_each(to_jsonb(old) - %(stamps)s::text[]) was
+        LEFT JOIN jsonb_each(to_jsonb(new)) now USING (key)
+        WHERE was.value IS DISTINCT FROM now.value
+    ) figures
+    WHERE old.calculation_date BETWEEN %(first)s AND %(last)s AND figures.before IS NOT NULL
+    ORDER BY old.calculation_date, 2
+"""
 # A row keeps its stamps while they are true: the run that made it had the same policy, engine and revisions.
 OUTDATED = sql.SQL(
     "old.run_id NOT IN (SELECT made.run_id FROM metric_calculation_log made, metric_calculation_log this"
@@ -72,21 +90,28 @@ def publish(
     par15: pl.DataFrame | None = None,
     outcome: Outcome | None = None,
     along: Callable[[], None] = lambda: None,
+    first: date | None = None,
+    restate: bool = False,
 ) -> Published:
     """Write a day's figures and complete the run, all or nothing.
+
+    With ``first``, those of all days from it to the run's; the frames then say which row is of which day.
+    ``restate``: what is published already is kept beside what replaces it.
 
     ``loan_state`` is given when the day is the newest: all loans, or those of ``touched`` that still stand;
     ``transitions`` replace those of the day; ``par15`` is frozen unless that day is frozen already; ``along``
     is done in the same transaction.
     """
-    _make_room(connection, run, loan_state, transitions)
+    _make_room(connection, run, first or run.day, loan_state, transitions)
     changed: dict[str, int] = {}
     with connection.transaction():
         connection.execute("SET LOCAL work_mem = '128MB'")
+        scope = Scope("calculation_date", first or run.day, run.day)
         for table, figures in ((OFFICER_METRICS.name, officers), (BRANCH_METRICS.name, branches)):
-            changed[table] = _merge(connection, table, _stamped(figures, run), ("calculation_date", run.day))
+            before = run if restate else None
+            changed[table] = _merge(connection, table, _stamped(figures, run), scope, before)
         if transitions is not None:
-            scope = ("transition_date", run.day)
+            scope = replace(scope, column="transition_date")
             changed[DPD_TRANSITIONS.name] = _merge(connection, DPD_TRANSITIONS.name, transitions, scope)
         if par15 is not None:
             changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
@@ -104,6 +129,7 @@ def publish(
 def _make_room(
     connection: psycopg.Connection,
     run: Run,
+    first: date,
     loan_state: pl.DataFrame | None,
     transitions: pl.DataFrame | None,
 ) -> None:
@@ -111,7 +137,8 @@ def _make_room(
     if loan_state is not None:
         ensure_partitions(connection, [LOAN_STATE.name], loan_state["disbursement_date"].unique())
     if transitions is not None:
-        ensure_partitions(connection, [DPD_TRANSITIONS.name], [run.day])
+        days = [first + timedelta(after) for after in range((run.day - first).days + 1)]
+        ensure_partitions(connection, [DPD_TRANSITIONS.name], days)
 
 
 def _analyze(connection: psycopg.Connection) -> None:
@@ -149,21 +176,39 @@ def _read(connection: psycopg.Connection, table: str, as_of: date | None, order:
 
 
 def _stamped(figures: pl.DataFrame, run: Run) -> pl.DataFrame:
+    dated = [] if "calculation_date" in figures.columns else [pl.lit(run.day).alias("calculation_date")]
     return figures.with_columns(
-        calculation_date=pl.lit(run.day),
+        *dated,
         run_id=pl.lit(run.run_id),
         calculated_at=pl.lit(run.started),
     )
 
 
-def _merge(connection: psycopg.Connection, table: str, frame: pl.DataFrame, scope: tuple[str, date]) -> int:
-    """Make the rows of ``table`` where column = day those of ``frame``, touching only rows that differ."""
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The days of a table that a publication is about."""
+
+    column: str
+    first: date
+    last: date
+
+
+def _merge(
+    connection: psycopg.Connection,
+    table: str,
+    frame: pl.DataFrame,
+    scope: Scope,
+    restating: Run | None = None,
+) -> int:
+    """Make the rows of ``table`` within ``scope`` those of ``frame``, touching only rows that differ."""
     _receive(connection, table, frame)
-    column, day = scope
-    words = {"table": sql.Identifier(table), "scope": sql.Identifier(column), **_words(table, frame)}
-    touched = sum(
-        connection.execute(sql.SQL(step).format(**words), {"day": day}).rowcount for step in MERGE_STEPS
-    )
+    words = {"table": sql.Identifier(table), "scope": sql.Identifier(scope.column), **_words(table, frame)}
+    days = {"first": scope.first, "last": scope.last}
+    if restating:
+        given = {"run_id": restating.run_id, "restated_at": restating.started, "stamps": list(STAMPS)}
+        named = {"name": sql.Literal(table), "key": columns(ROW_KEYS[table], "old")}
+        connection.execute(sql.SQL(RESTATE).format(**words, **named), {**days, **given})
+    touched = sum(connection.execute(sql.SQL(step).format(**words), days).rowcount for step in MERGE_STEPS)
     connection.execute("DROP TABLE incoming")
     return touched
 
@@ -201,12 +246,15 @@ def _receive(connection: psycopg.Connection, table: str, frame: pl.DataFrame) ->
 
 
 def _freeze(connection: psycopg.Connection, par15: pl.DataFrame, run: Run) -> int:
-    """PAR15 of the day, unless the day is frozen already: then what was published stays."""
+    """PAR15 of each 15th that is not frozen already: what was published stays."""
     name = PAR15_SNAPSHOTS.name
-    frozen = connection.execute("SELECT FROM par15_snapshots WHERE snapshot_date = %s LIMIT 1", [run.day])
-    if frozen.fetchone() is not None:
+    frozen = [day for (day,) in connection.execute("SELECT DISTINCT snapshot_date FROM par15_snapshots")]
+    dated = [] if "snapshot_date" in par15.columns else [pl.lit(run.day).alias("snapshot_date")]
+    rows = par15.with_columns(*dated, run_id=pl.lit(run.run_id)).filter(
+        ~pl.col("snapshot_date").is_in(frozen)
+    )
+    if rows.is_empty():
         return 0
-    rows = par15.with_columns(snapshot_date=pl.lit(run.day), run_id=pl.lit(run.run_id))
     copy_in(connection, name, rows, column_types(connection, name))
     return len(rows)
 

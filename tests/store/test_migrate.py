@@ -27,6 +27,7 @@ RELEASED = {
     "0002.partitions": "191c79e674687b91",
     "0003.audit_append_only": "8b29df99833ab9de",
     "0004.change-log": "73dfc016bb34ef39",
+    "0005.restatements": "0845ae9d0f211c29",
 }
 OLDER = [("active_loans", "bigint"), ("total_portfolio", "money")]
 

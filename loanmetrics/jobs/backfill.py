@@ -1,0 +1,138 @@
+"""Many days, source to published: every day's rows from one pass over the timeline, month by month."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from time import perf_counter
+
+import msgspec
+import polars as pl
+
+from loanmetrics.engine import results
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.history import by_day
+from loanmetrics.engine.history.sums import sums
+from loanmetrics.engine.history.transitions import transitions
+from loanmetrics.errors import UsageError
+from loanmetrics.facts import lake as lakes
+from loanmetrics.facts.extract import Source
+from loanmetrics.facts.lake import Version
+from loanmetrics.jobs import gates
+from loanmetrics.jobs.running import Workplace, at_work
+from loanmetrics.jobs.sync import Synced, sync
+from loanmetrics.policy import Policy
+from loanmetrics.settings import Settings
+from loanmetrics.store import runs
+from loanmetrics.store.publish import publish
+from loanmetrics.tables import BRANCH_METRICS, DPD_TRANSITIONS, OFFICER_METRICS, PAR15_SNAPSHOTS
+
+
+@dataclass(frozen=True)
+class Month:
+    """What a backfill did with the days of one month: rows it changed, by table."""
+
+    run_id: str
+    first: date
+    last: date
+    changed: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Days:
+    """All that is published of some days."""
+
+    officers: pl.DataFrame
+    branches: pl.DataFrame
+    transitions: pl.DataFrame
+    par15: pl.DataFrame
+
+
+def backfill(settings: Settings, first: date, last: date, policy: Policy) -> Iterator[Month]:
+    """Publish every day from ``first`` to ``last`` as it is known now, one transaction per month.
+
+    Figures that were published otherwise are kept in ``restatements``. Killed, it is simply run again: what stands
+    already is not written twice.
+    """
+    if first > last:
+        raise UsageError(f"{first} is after {last}", "give --from before --to")
+    with at_work(settings, "loanmetrics backfill") as place:
+        version: Version | None = None
+        for begin, end in _months(first, last):
+            began = perf_counter()
+            with place.run("backfill", end, policy) as this:
+                synced = _facts(settings, place, version, this, policy)
+                version = synced.version
+                place.lake.keep(version)
+                changed = _publish(settings, place, this, begin, synced, policy)
+            place.lake.point_to(version)
+            yield Month(this.run_id, begin, end, changed, perf_counter() - began)
+
+
+def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
+    """The stretch cut at the ends of months."""
+    while first <= last:
+        ends = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        yield first, min(ends, last)
+        first = ends + timedelta(days=1)
+
+
+def _facts(
+    settings: Settings, place: Workplace, version: Version | None, this: runs.Run, policy: Policy
+) -> Synced:
+    """The source is read once; every month is computed from the same facts."""
+    if version is not None:
+        source = Source(version.rows, version.sums)
+        return Synced(msgspec.structs.replace(version, run_id=this.run_id), source)
+    before, why = place.last()
+    synced = sync(settings, place.url, place.lake, before, this.run_id, policy, why)
+    intake = lakes.intake(place.lake, synced.version)
+    gates.source_equals_intake(synced.source, intake)
+    gates.nothing_disappears(intake, lakes.rows(place.lake.facts(synced.version)))
+    gates.few_held_back(intake, policy)
+    return synced
+
+
+def _publish(
+    settings: Settings, place: Workplace, this: runs.Run, first: date, synced: Synced, policy: Policy
+) -> dict[str, int]:
+    book = Book(place.lake.facts(synced.version), this.day, policy)
+    made = days(book, first, settings.readers)
+    done = publish(
+        place.connection,
+        this,
+        made.officers,
+        made.branches,
+        transitions=made.transitions,
+        par15=made.par15,
+        outcome=runs.Outcome(records_processed=sum(synced.version.rows.values())),
+        along=lambda: place.advance(synced.mark),
+        first=first,
+        restate=True,
+    )
+    return {name: done.changed.get(name, 0) for name in PUBLISHED}
+
+
+PUBLISHED = (OFFICER_METRICS.name, BRANCH_METRICS.name, DPD_TRANSITIONS.name, PAR15_SNAPSHOTS.name)
+
+
+def days(book: Book, first: date, workers: int = 1) -> Days:
+    """Everything published of the days from ``first`` to the book's, checked day by day."""
+    catalogue, last = load(), book.as_of
+    with ThreadPoolExecutor(workers) as pool:
+        totals = sums(book.facts, book.policy, first, last, catalogue, pool)
+        moved = transitions(book.facts, book.policy, first, last, pool)
+    cells = by_day.cells(book.facts, totals, first, last, catalogue)
+    per = (by_day.DAY,)
+    officers = results.officers(cells, book, catalogue, per)
+    branches = results.branches(cells, book, catalogue, (*per, "region", "branch"))
+    for day in cells[by_day.DAY].unique():
+        tables = {"officers": officers, "branches": branches}
+        gates.ties_out(
+            cells.filter(pl.col(by_day.DAY) == day),
+            {name: table.filter(pl.col(by_day.DAY) == day) for name, table in tables.items()},
+            catalogue,
+        )
+    return Days(officers, branches, moved, by_day.par15_snapshots(book.facts, totals, first, last))

@@ -1,0 +1,90 @@
+"""What every run shares: the lock, the log row, the lender's facts, and leaving nothing behind when it fails."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+import psycopg
+
+import loanmetrics
+from loanmetrics.engine.catalogue import load
+from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.jobs.database import opened
+from loanmetrics.policy import Policy
+from loanmetrics.settings import Settings
+from loanmetrics.store import changes, runs
+from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.session import connect
+
+READER = "compute"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The database, held for one process's runs, and the facts that belong to it."""
+
+    url: str
+    connection: psycopg.Connection
+    lake: Lake
+
+    @contextmanager
+    def run(self, kind: str, day: date, policy: Policy) -> Iterator[runs.Run]:
+        """A row of the log for as long as the block; if it fails, its files go and the row says why.
+
+        Where the connection itself failed, the next run does both.
+        """
+        this = runs.start(
+            self.connection,
+            kind,
+            day,
+            engine_version=loanmetrics.__version__,
+            policy_hash=policy.hash,
+            policy=policy.as_dict(),
+            metric_revisions={name: metric.revision for name, metric in load().metrics.items()},
+        )
+        try:
+            yield this
+        except BaseException as error:
+            if not self.connection.broken:
+                runs.fail(self.connection, this, error)
+                self.lake.prune(runs.kept(self.connection))
+            raise
+
+    def last(self) -> tuple[Version | None, str]:
+        """The facts of the last completed run, if they are here; else why not."""
+        run_id = runs.last_completed(self.connection)
+        if run_id is None:
+            return None, "first run"
+        if not self.lake.holds(run_id):
+            return None, f"the facts of run {run_id} are not here"
+        return self.lake.version(run_id), ""
+
+    def advance(self, mark: changes.Mark | None) -> None:
+        """Remember that the change log was read up to here."""
+        if mark:
+            changes.advance(self.connection, READER, mark)
+
+
+@contextmanager
+def at_work(settings: Settings, application: str) -> Iterator[Workplace]:
+    """Hold the right to run, with partitions and triggers in place and no leftovers of runs that died."""
+    with opened(settings) as url, connect(url, application) as connection, runs.run_lock(connection):
+        ensure_partitions(connection)
+        changes.watch(connection)
+        lake = lake_of(settings, connection)
+        lake.prune(runs.kept(connection))
+        yield Workplace(url, connection, lake)
+        changes.prune(connection)
+
+
+def lake_of(settings: Settings, connection: psycopg.Connection) -> Lake:
+    """A folder for each database: two of them may share a home."""
+    name = connection.info.dbname
+    row = connection.execute(
+        "SELECT system_identifier::text || oid FROM pg_control_system(), pg_database"
+        " WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    return Lake(settings.facts_dir / f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}")
