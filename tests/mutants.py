@@ -32,7 +32,9 @@ MUTANTS = (
         '"overdue_15d_amount", "outstanding", "dpd > 15"',
         '"overdue_15d_amount", "outstanding", "dpd >= 15"',
     ),
-    Mutant("a bucket ends on its last day", "engine/loan_state.py", '("31-60", 60)', '("31-60", 59)'),
+    Mutant(
+        "a bucket ends on its last day", "engine/loan_state.py", "(0, 6, 30, 60, 90)", "(0, 6, 30, 59, 90)"
+    ),
     Mutant(
         "a payment no longer counts on the day of its reversal",
         "engine/ledger.py",
@@ -126,8 +128,8 @@ MUTANTS = (
     Mutant(
         "a frozen PAR15 set may name cells without a loan",
         "engine/run.py",
-        'on=PLACE, how="full", coalesce=True',
-        'on=PLACE, how="left", coalesce=True',
+        'on=by, how="full", coalesce=True',
+        'on=by, how="left", coalesce=True',
     ),
     Mutant(
         "the roll's cohort is 1 to 6 days late",

@@ -22,7 +22,7 @@ from loanmetrics.engine.catalogue import load
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.policy import Policy
 from tests import laws, oracle, support
-from tests.cases import FORMULAS, RANKINGS, balances, lateness, waivers
+from tests.cases import FORMULAS, RANKINGS, balances, lateness, people, reversals, waivers
 from tests.cases.case import Ranking
 from tests.mutants import MUTANTS, Mutant
 
@@ -34,6 +34,8 @@ SHARP = [
     *lateness.CASES,
     *balances.CASES,
     *waivers.CASES,
+    *people.CASES,
+    *reversals.CASES,
     replace(UNPAID, name="60 days late", as_of=date(2026, 4, 30)),
     replace(UNPAID, name="7 days late a week ago", as_of=date(2026, 3, 15)),
     replace(UNPAID, name="35 days late, 5 a month ago", as_of=date(2026, 4, 5), policy=Policy(roll_days=30)),

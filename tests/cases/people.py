@@ -108,6 +108,18 @@ EDGES = [
         findings={"channel_unknown": 0},
     ),
     Case(
+        "the policy's channels do not stand in for an officer's own",
+        book(
+            [p_loan("P", channel="Direct"), p_loan("R", channel="Agent")],
+            [*p_schedule("P"), *p_schedule("R")],
+            [],
+            [officer("O1", primary_channel="Agent")],
+        ),
+        march(2),
+        book={"channel_known_count": 2, "pure_channel_count": 1},
+        findings={"channel_unknown": 0},
+    ),
+    Case(
         "a channel that no loan uses",
         {**p_book(), "officers": [officer(primary_channel="Agent")]},
         march(2),
