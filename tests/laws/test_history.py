@@ -78,7 +78,7 @@ def assert_history(book: Book, first: date, length: int, catalogue: Catalogue = 
     assert_same(table, pl.concat(looped(book, day, catalogue) for day in days(first, last)))
 
 
-@law(12)
+@law(10)
 @given(cases(), AGO)
 def test_history_is_the_loop(case: Case, ago: int) -> None:
     book, _ = support.book_of(case.rows, case.as_of, case.policy)
@@ -196,7 +196,7 @@ SCHEMA = {
 NAMES = tuple(SCHEMA)
 
 
-@law(12)
+@law(9)
 @given(cases(), AGO)
 def test_transitions_are_what_changes_from_day_to_day(case: Case, ago: int) -> None:
     book, _ = support.book_of(case.rows, case.as_of, case.policy)
