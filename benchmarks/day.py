@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -142,7 +143,12 @@ def _ours(args: argparse.Namespace) -> Iterator[Ready]:
     from loanmetrics.engine import run
     from loanmetrics.facts import lake
 
-    yield lambda: run.cells(lake.open_book(args.facts, args.as_of)), memory.own_peak, _named("polars")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield (
+            lambda: run.cells(lake.open_book(args.facts, args.as_of), executor=pool),
+            memory.own_peak,
+            _named("polars"),
+        )
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def load(dsn: str, folder: Path) -> None:
         connection.execute(BIGINT_SUM)
         for name, columns in TABLES.items():
             connection.execute(f"CREATE TABLE {name} ({columns})")
-            for path in sorted(folder.glob(f"{name}-*.parquet")) or [folder / f"{name}.parquet"]:
+            for path in sorted(folder.glob(f"{name}-*.parquet")):
                 _copy(connection, name, path)
         for statement in (*INDEXES, f"VACUUM (ANALYZE) {', '.join(TABLES)}"):
             connection.execute(statement)
