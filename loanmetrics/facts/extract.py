@@ -54,10 +54,12 @@ def extract(
     folder: Path,
     readers: int = 2,
     loans: Collection[str] | None = None,
+    unchanged: Source | None = None,
 ) -> Source:
     """Copy what the engine reads into ``folder`` and relate it as ``raw.<table>``; returns the source's own totals.
 
-    With ``loans``, of the tables by loan only the rows of these loans; the totals are always of whole tables.
+    With ``loans``, of the tables by loan only the rows of these loans; the totals are of whole tables all the same,
+    counted anew unless these tables are known to be ``unchanged`` since they were counted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     leader = snapshot.leader
@@ -67,7 +69,7 @@ def extract(
             pool.submit(_copy, snapshot, name, leaf, folder / f"{name}-{number:04}.csv", loans)
             for number, (name, leaf) in enumerate(tasks)
         ]
-        source = _totals(leader)
+        source = _totals(leader, unchanged)
         for copied in copies:
             copied.result()
     frozen = _frozen_par15(leader)
@@ -126,9 +128,12 @@ def _columns(name: str) -> tuple[str, ...]:
     return facts_only(TABLES[name]).names
 
 
-def _totals(leader: psycopg.Connection) -> Source:
-    rows, sums = {}, {}
+def _totals(leader: psycopg.Connection, unchanged: Source | None = None) -> Source:
+    rows = {} if unchanged is None else {name: unchanged.rows[name] for name in MONEY_SUMS}
+    sums = {} if unchanged is None else dict(unchanged.sums)
     for name in FACT_COLUMNS:
+        if name in rows:
+            continue
         money = f", (sum({MONEY_SUMS[name]}) * 100)::bigint" if name in MONEY_SUMS else ", 0"
         row = leader.execute(sql.SQL(f"SELECT count(*){money} FROM {name}")).fetchone()
         assert row is not None

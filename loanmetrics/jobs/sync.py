@@ -105,9 +105,10 @@ def _changes(
     loans: frozenset[str],
 ) -> Synced:
     """Read the touched loans, and with them the loans that share a repayment id with one of them."""
+    unchanged = None if loans else Source(last.rows, last.sums)
     while True:
         with _workshop(work) as connection:
-            source = extract(held, connection, work, settings.readers, loans)
+            source = extract(held, connection, work, settings.readers, loans, unchanged)
             before = rows_of(lake, last, pl.Series("loan_id", sorted(loans), dtype=pl.String))
             more = _coupled(connection, lake, last, before, loans) - loans
             if not more:

@@ -27,11 +27,11 @@ def test_rows_committed_after_the_snapshot_wait_for_the_next_run(
     totals = extract._totals
     waiting = [LATE_ROWS]
 
-    def after_others_commit(leader: Any) -> extract.Source:
+    def after_others_commit(*words: Any) -> extract.Source:
         """The snapshot is exported when the leader counts the source."""
         while waiting:
             told(small, waiting.pop())
-        return totals(leader)
+        return totals(*words)
 
     monkeypatch.setattr(extract, "_totals", after_others_commit)
     for expected in (AS_READ, AFTER):
