@@ -120,7 +120,8 @@ def publish(
         done = Published(changed)
         along()
         complete(connection, run, outcome, done.total)
-    if loan_state is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(loan_state):
+    whole = None if touched is not None else loan_state
+    if whole is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(whole):
         with suppress(psycopg.Error):
             _analyze(connection)
     return done
