@@ -159,11 +159,8 @@ def _with_newest(
 
 def _without(lake: Lake, files: ShardFiles, gone: pl.Series, before: Rows) -> Rows:
     """What still stands of one shard."""
-    retired = pl.concat([gone.cast(pl.Int32), before.loans["loan"].cast(pl.Int32)])
-    stands = ~pl.col("loan").is_in(retired.implode())
-    return Rows(
-        *(pl.read_parquet(lake.path(f"{kind}-{files.name}.parquet")).filter(stands) for kind in SHARDED)
-    )
+    shard = lake.shard(files, pl.concat([gone, before.loans["loan"].cast(gone.dtype)]))
+    return Rows(*pl.collect_all([shard.loans, shard.schedule, shard.repayments]))
 
 
 def _write_small(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import polars as pl
@@ -25,7 +25,7 @@ from loanmetrics.policy import Policy
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-FORMAT = 2
+FORMAT: Final = 2
 CURRENT = "manifest.json"
 SHARDED = ("loans", "schedule", "repayments")
 NAMED = ("cells", "officers", "channels", "methods", "holidays", "par15")
@@ -84,7 +84,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sums: dict[str, int]
     mark: dict[str, Any] | None = None
     day: Day | None = None
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
 
     @property
     def files(self) -> frozenset[str]:
@@ -154,14 +154,15 @@ class Lake:
     def shards(self, version: Version) -> Iterator[Shard]:
         """A version's shards, without the loans that stand elsewhere by now."""
         gone = self.small(version, "gone")["loan"]
-        for files in version.shards:
-            retired = gone.filter(gone.is_between(files.first, files.last))
-            kept = ~pl.col("loan").is_in(retired.implode()) if len(retired) else None
-            scans = [
-                pl.scan_parquet(self.path(f"{kind}-{files.name}.parquet"), glob=False) for kind in SHARDED
-            ]
-            loans, schedule, repayments = scans if kept is None else (scan.filter(kept) for scan in scans)
-            yield Shard(loans, schedule, repayments, ordered=True)
+        return (self.shard(files, gone) for files in version.shards)
+
+    def shard(self, files: ShardFiles, gone: pl.Series) -> Shard:
+        """One shard, without the loans whose keys are ``gone``."""
+        retired = gone.filter(gone.is_between(files.first, files.last))
+        kept = ~pl.col("loan").is_in(retired.implode()) if len(retired) else None
+        scans = [pl.scan_parquet(self.path(f"{kind}-{files.name}.parquet"), glob=False) for kind in SHARDED]
+        loans, schedule, repayments = scans if kept is None else (scan.filter(kept) for scan in scans)
+        return Shard(loans, schedule, repayments, ordered=True)
 
     def prune(self, keep: Collection[str]) -> int:
         """Delete the files that no manifest of the runs to ``keep`` names, and the other manifests."""

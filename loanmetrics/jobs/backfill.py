@@ -20,13 +20,13 @@ from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Version
 from loanmetrics.jobs import gates
+from loanmetrics.jobs.figures import outcome
 from loanmetrics.jobs.running import Workplace, at_work
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.publish import publish
-from loanmetrics.tables import BRANCH_METRICS, DPD_TRANSITIONS, OFFICER_METRICS, PAR15_SNAPSHOTS
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,7 @@ def _facts(
     before, why = place.last()
     synced = sync(settings, place.url, place.lake, before, this.run_id, policy, why)
     intake = lakes.intake(place.lake, synced.version)
-    gates.source_equals_intake(synced.source, intake)
-    gates.nothing_disappears(intake, lakes.rows(place.lake.facts(synced.version)))
-    gates.few_held_back(intake, policy)
+    gates.facts_are_whole(synced.source, intake, lakes.rows(place.lake.facts(synced.version)), policy)
     return synced
 
 
@@ -99,6 +97,7 @@ def _publish(
     settings: Settings, place: Workplace, this: runs.Run, first: date, synced: Synced, policy: Policy
 ) -> dict[str, int]:
     book = Book(place.lake.facts(synced.version), this.day, policy)
+    intake = lakes.intake(place.lake, synced.version)
     made = days(book, first, settings.readers)
     done = publish(
         place.connection,
@@ -107,15 +106,12 @@ def _publish(
         made.branches,
         transitions=made.transitions,
         par15=made.par15,
-        outcome=runs.Outcome(records_processed=sum(synced.version.rows.values())),
+        outcome=outcome(synced.source, intake, intake.findings, {}),
         along=lambda: place.advance(synced.mark),
         first=first,
         restate=True,
     )
-    return {name: done.changed.get(name, 0) for name in PUBLISHED}
-
-
-PUBLISHED = (OFFICER_METRICS.name, BRANCH_METRICS.name, DPD_TRANSITIONS.name, PAR15_SNAPSHOTS.name)
+    return done.changed
 
 
 def days(book: Book, first: date, workers: int = 1) -> Days:

@@ -57,9 +57,7 @@ def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, worker
     """All figures of a day, through every gate."""
     catalogue = load()
     intake = lakes.intake(lake, synced.version)
-    gates.source_equals_intake(synced.source, intake)
-    gates.nothing_disappears(intake, lakes.rows(book.facts))
-    gates.few_held_back(intake, book.policy)
+    gates.facts_are_whole(synced.source, intake, lakes.rows(book.facts), book.policy)
     sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, workers)
     cells = run.figures(book, catalogue, sums.cells)
     officers, branches = results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
@@ -72,11 +70,12 @@ def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, worker
         branches,
         sums,
         totals["total_disbursed_count"],
-        _outcome(synced.source, intake, found, totals),
+        outcome(synced.source, intake, found, totals),
     )
 
 
-def _outcome(source: Source, intake: Intake, found: Counts, totals: Counts) -> runs.Outcome:
+def outcome(source: Source, intake: Intake, found: Counts, totals: Counts) -> runs.Outcome:
+    """What the log says of a run: rows read and held back, findings, and the sums that tie out."""
     return runs.Outcome(
         records_processed=sum(intake.rows.values()),
         records_failed=sum(intake.quarantine.values()),

@@ -12,6 +12,13 @@ from loanmetrics.facts.prepare import Intake
 from loanmetrics.policy import Policy
 
 
+def facts_are_whole(source: Source, intake: Intake, kept: Mapping[str, int], policy: Policy) -> None:
+    """All that must hold of a version of the facts before any figure is made of it."""
+    source_equals_intake(source, intake)
+    nothing_disappears(intake, kept)
+    few_held_back(intake, policy)
+
+
 def source_equals_intake(source: Source, intake: Intake) -> None:
     """Rows and sums that were read are those of the source, in the same snapshot."""
     for what, told, read in (("rows", source.rows, intake.rows), ("sum", source.sums, intake.sums)):

@@ -28,7 +28,6 @@ from loanmetrics.tables import (
     TABLES,
 )
 
-ROW_KEYS = {OFFICER_METRICS.name: ("officer_id",), BRANCH_METRICS.name: ("region", "branch")}
 STAMPS = tuple(column.name for column in RUN_STAMPS)
 INCOMING = "incoming"
 MERGE_STEPS = (
@@ -107,9 +106,9 @@ def publish(
     with connection.transaction():
         connection.execute("SET LOCAL work_mem = '128MB'")
         scope = Scope("calculation_date", first or run.day, run.day)
+        restating = run if restate else None
         for table, figures in ((OFFICER_METRICS.name, officers), (BRANCH_METRICS.name, branches)):
-            before = run if restate else None
-            changed[table] = _merge(connection, table, _stamped(figures, run), scope, before)
+            changed[table] = _merge(connection, table, _stamped(figures, run), scope, restating)
         if transitions is not None:
             scope = replace(scope, column="transition_date")
             changed[DPD_TRANSITIONS.name] = _merge(connection, DPD_TRANSITIONS.name, transitions, scope)
@@ -207,7 +206,8 @@ def _merge(
     days = {"first": scope.first, "last": scope.last}
     if restating:
         given = {"run_id": restating.run_id, "restated_at": restating.started, "stamps": list(STAMPS)}
-        named = {"name": sql.Literal(table), "key": columns(ROW_KEYS[table], "old")}
+        key = [name for name in TABLES[table].key if name != scope.column]
+        named = {"name": sql.Literal(table), "key": columns(key, "old")}
         connection.execute(sql.SQL(RESTATE).format(**words, **named), {**days, **given})
     touched = sum(connection.execute(sql.SQL(step).format(**words), days).rowcount for step in MERGE_STEPS)
     connection.execute("DROP TABLE incoming")

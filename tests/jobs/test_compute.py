@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from polars.testing import assert_frame_equal
 
+import loanmetrics as lm
 from loanmetrics.engine import loans, results
 from loanmetrics.engine import run as engine
 from loanmetrics.engine.book import Book
@@ -233,3 +234,28 @@ def assert_as_known(
         for name in figures:
             wanted += int(before[name].ne_missing(after[name]).sum())
     assert len(difference) == wanted
+
+
+def test_many_small_versions_are_made_into_one(run: Cli, small: str, home: Path) -> None:
+    compute_it = ("compute", "--as-of", str(DAY))
+    for paid in range(1, 13):
+        told(
+            small,
+            f"UPDATE repayments SET payment_amount = {paid}, principal_paid = {paid} WHERE loan_id = 'L{paid % 4 + 2}'",
+        )
+        assert run(small, *compute_it)[0] == 0
+    [folder] = (home / "facts").iterdir()
+    newest = Lake(folder).current
+    assert len(newest.shards) < 8
+    assert newest.next_loan == 5 + 11
+    book, catalogue = lm.Book.scan(small, as_of=DAY), load()
+    cells = engine.cells(book, catalogue)
+    assert_published(
+        small, (results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)), DAY
+    )
+    assert_frame_equal(
+        published_loans(small),
+        loans.states(book).select(LOAN_STATE.names).sort("loan_id"),
+        check_exact=True,
+        check_dtypes=False,
+    )
