@@ -31,8 +31,8 @@ test-long: ## the laws on many more random books and histories (hours)
 
 lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 	@command -v $(UV) >/dev/null || { echo "error: uv is not installed (pip install uv)" >&2; exit 1; }
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build -o requirements/run.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build --group test \
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --extra http --group build -o requirements/run.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group build --group test \
 		-c requirements/run.txt -o requirements/test.txt
 
 clean: ## remove the environments and the demo's data

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from loanmetrics import cli, console
+from loanmetrics.commands import shared
 from loanmetrics.engine.catalogue import load
 from loanmetrics.errors import GateError, LoanmetricsError, LockHeldError, StoreError
 from loanmetrics.jobs.load import LOCK
@@ -345,7 +346,7 @@ def test_a_reader_that_goes_away_is_no_noise() -> None:
 def test_today_is_the_lenders() -> None:
     zone = "Pacific/Kiritimati"
     before = datetime.now(ZoneInfo(zone)).date()
-    today = cli._today(Policy(time_zone=zone))
+    today = shared.today(Policy(time_zone=zone))
     assert before <= today <= datetime.now(ZoneInfo(zone)).date()
 
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "loanmetrics"
 
 # From the outside in: a layer may import itself and those below.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cli", "console", "http", "testing"),
+    ("cli", "commands", "console", "http", "testing"),
     ("jobs",),
     ("notebook", "referee", "reference", "settings"),
     ("facts", "store", "export"),

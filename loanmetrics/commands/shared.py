@@ -1,0 +1,102 @@
+"""What the commands share: options, settings, how a frame is printed or written."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from loanmetrics.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from loanmetrics.policy import Policy
+    from loanmetrics.settings import Settings
+
+FIRST_AS_OF = date(1970, 1, 1)
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="The lender's conventions, TOML.")]
+AsOf = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], metavar="DATE", help="The day.")
+]
+Columns = Annotated[str, typer.Option(help="Only these columns, separated by commas.")]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="Default: by --output's suffix, else table.")
+]
+Output = Annotated[Path | None, typer.Option(help="Write to this file, not to stdout.")]
+
+
+def settings() -> "Settings":
+    """The settings of this process."""
+    from loanmetrics.settings import Settings
+
+    return Settings.load()
+
+
+def policy(settings: "Settings", file: Path | None) -> "Policy":
+    """The lender's policy: of this file, or else of the settings."""
+    from loanmetrics.settings import load_policy
+
+    return load_policy(file or settings.policy_file)
+
+
+def today(policy: "Policy") -> date:
+    """Today where the lender is."""
+    return datetime.now(ZoneInfo(policy.time_zone)).date()
+
+
+def computable(day: date | None, today: date) -> date:
+    """The day to compute: facts of days to come do not exist yet."""
+    if day is not None and not FIRST_AS_OF <= day <= today:
+        raise UsageError(
+            f"{day} cannot be computed", f"--as-of takes a day from {FIRST_AS_OF} to today, {today}"
+        )
+    return day or today
+
+
+def day(as_of: datetime | None) -> date | None:
+    """The day of an option."""
+    return as_of.date() if as_of else None
+
+
+def format_of(given: Format | None, output: Path | None) -> Format:
+    """How to write: as asked, or by the file's suffix."""
+    suffix = output.suffix.lstrip(".") if output else ""
+    chosen = given or (Format(suffix) if suffix in list(Format) else Format.TABLE)
+    if chosen is Format.TABLE and output:
+        raise UsageError("a table goes to the terminal", "name the file .csv, .json or .parquet")
+    return chosen
+
+
+def print_frame(
+    frame: "pl.DataFrame",
+    columns: str,
+    format_: Format | None,
+    output: Path | None,
+    asked: Sequence[str] = (),
+) -> None:
+    """``asked`` columns are shown whatever else is."""
+    from loanmetrics import console
+    from loanmetrics.jobs import catalogue
+
+    chosen = format_of(format_, output)
+    named = [name.strip() for name in columns.split(",") if name.strip()]
+    wanted = [*named, *(name for name in asked if name not in named)] if named else []
+    if chosen is Format.TABLE:
+        console.show_frame(frame, catalogue.kinds(), catalogue.band_columns(), columns=wanted, asked=asked)
+    else:
+        console.write_frame(console.pick(frame, wanted), chosen, output, catalogue.kinds())
