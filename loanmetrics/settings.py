@@ -23,6 +23,7 @@ CONFIG = "LOANMETRICS_CONFIG"
 NO_SETTINGS = (CONFIG, "LOANMETRICS_TEST_DSN", "LOANMETRICS_GOLDEN")
 FILE = "loanmetrics.toml"
 PATHS = ("home", "policy_file")
+LISTS = ("cors_origins",)
 FACTS = Path("facts")
 HELP = {
     "database_url": "PostgreSQL to work on; unset: the embedded server",
@@ -31,7 +32,17 @@ HELP = {
     "shard_loans": "loans per shard: memory grows with it",
     "readers": "parallel readers of the source",
     "policy_file": "the lender's policy as TOML; unset: canonical defaults",
+    "bind": "where serve listens: HOST:PORT or unix:PATH",
+    "workers": "processes that serve",
+    "threads": "requests that one process answers at a time",
+    "cache_mb": "memory of one process for finished answers",
+    "redis_url": "Redis or Valkey that workers share; unset: each has its own cache",
+    "replica_url": "PostgreSQL replica that figures are read from; unset: database_url",
+    "cors_origins": "web pages of which origins may call the API, separated by commas",
 }
+BIND = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^unix:/.+$"
+REDIS = r"^(rediss?(\+cluster|\+sentinel)?|unix)://."
+ORIGIN = r"^https?://[^/?#\s*]+$"
 SECRETS = (
     re.compile(r"(://[^:/@\s]*:)\S*(?=@)"),
     re.compile(r"(password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)"),
@@ -57,6 +68,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
     readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     policy_file: Path | None = None
+    bind: Annotated[str, msgspec.Meta(pattern=BIND)] = "127.0.0.1:8000"
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
+    cache_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 64
+    redis_url: Annotated[str, msgspec.Meta(pattern=REDIS)] | None = None
+    replica_url: str | None = None
+    cors_origins: tuple[Annotated[str, msgspec.Meta(pattern=ORIGIN)], ...] = ()
     sources: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -151,7 +169,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, st
     for variable in given:
         if variable not in known and variable not in NO_SETTINGS:
             raise unknown("environment variable", variable, [*known, CONFIG])
-    return {known[variable]: (value, variable) for variable, value in given.items() if variable in known}
+    return {
+        name: (_listed(value) if name in LISTS else value, variable)
+        for variable, value in given.items()
+        if (name := known.get(variable))
+    }
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _path(kind: type, value: Any) -> Any:
@@ -161,6 +187,8 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return "unset" if value is None else masked(str(value))
 
 

@@ -35,6 +35,35 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     assert load(tmp_path, LOANMETRICS_DATABASE_URL="").database_url is None
 
 
+def test_origins_are_a_list_in_the_file_and_separated_by_commas_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "loanmetrics.toml").write_text('cors_origins = ["https://a.example"]\n')
+    assert load(tmp_path).cors_origins == ("https://a.example",)
+    both = load(tmp_path, LOANMETRICS_CORS_ORIGINS="https://b.example, http://localhost:3000,")
+    assert both.cors_origins == ("https://b.example", "http://localhost:3000")
+    assert "cors_origins = https://b.example, http://localhost:3000" in both.describe()
+    assert "cors_origins = none" in Settings().describe()
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:8000", "[::1]:80", "api.example:443", "unix:/run/lm.sock"])
+def test_serve_listens_on_an_address_or_a_socket(tmp_path: Path, bind: str) -> None:
+    assert load(tmp_path, LOANMETRICS_BIND=bind).bind == bind
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hush@cache:6379/0",
+        "rediss://ada:hush@cache",
+        "redis+sentinel://:hush@one:26379,two:26379/figures",
+        "unix:///run/valkey.sock?password=hush",
+    ],
+)
+def test_a_cache_is_named_by_its_url_and_its_password_is_masked(tmp_path: Path, url: str) -> None:
+    settings = load(tmp_path, LOANMETRICS_REDIS_URL=url)
+    assert settings.redis_url == url
+    assert "hush" not in settings.describe()
+
+
 def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "lender.toml"
     file.parent.mkdir()
@@ -48,7 +77,7 @@ def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "variables", "message"),
     [
-        ("reader = 2", {}, "unknown setting: reader (did you mean readers?)"),
+        ("shard_loan = 2", {}, "unknown setting: shard_loan (did you mean shard_loans?)"),
         ("sources = {}", {}, "unknown setting: sources"),
         ("", {"LOANMETRICS_DATABSE_URL": "x"}, "did you mean LOANMETRICS_DATABASE_URL"),
         ("readers = ", {}, "is not valid TOML"),
@@ -56,6 +85,10 @@ def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
         ('home = ["a"]', {}, "settings: "),
         ("", {"LOANMETRICS_SHARD_LOANS": "many"}, "settings: Expected `int`"),
         ("", {"LOANMETRICS_CONFIG": "/nowhere/x.toml"}, "cannot be read: No such file"),
+        ('bind = "8000"', {}, "at `$.bind`"),
+        ('redis_url = "http://cache"', {}, "at `$.redis_url`"),
+        ('cors_origins = ["*"]', {}, "at `$.cors_origins[...]`"),
+        ("", {"LOANMETRICS_CORS_ORIGINS": "https://a.example/path"}, "at `$.cors_origins[...]`"),
     ],
 )
 def test_what_is_wrong_is_refused(tmp_path: Path, text: str, variables: dict[str, str], message: str) -> None:
