@@ -1,0 +1,22 @@
+"""What tests of the HTTP side share: a Valkey."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.http import valkey as server
+from tests.http.valkey import Valkey
+
+
+@pytest.fixture
+def stopped_valkey() -> Iterator[Valkey]:
+    """A Valkey that is not started."""
+    with server.valkey() as made:
+        yield made
+
+
+@pytest.fixture
+def valkey(stopped_valkey: Valkey) -> Valkey:
+    """A Valkey that answers."""
+    stopped_valkey.start()
+    return stopped_valkey
