@@ -26,6 +26,7 @@ from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import runs
+from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import publish
 
 
@@ -68,6 +69,7 @@ def backfill(settings: Settings, first: date, last: date, policy: Policy) -> Ite
                 place.lake.keep(version)
                 changed = _publish(settings, place, this, begin, synced, policy)
             place.lake.point_to(version)
+            announce(settings.redis_url, this.run_id)
             yield Month(this.run_id, begin, end, changed, perf_counter() - began)
 
 

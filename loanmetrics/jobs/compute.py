@@ -22,6 +22,7 @@ from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import runs
+from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import Published, newest_day, publish, stored
 from loanmetrics.store.session import connect
 
@@ -60,6 +61,7 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
         place.lake.keep(version)
         done = _publish(place, this, made, synced)
         place.lake.point_to(version)
+        announce(settings.redis_url, this.run_id)
     return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
 
 

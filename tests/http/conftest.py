@@ -1,4 +1,4 @@
-"""What tests of the HTTP side share: a Valkey."""
+"""What tests of the HTTP side share: a Valkey, and databases with a book in them."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,9 @@ import pytest
 
 from tests.http import valkey as server
 from tests.http.valkey import Valkey
+from tests.jobs.conftest import published_sample, sample, small, small_book
+
+__all__ = ["published_sample", "sample", "small", "small_book"]
 
 
 @pytest.fixture

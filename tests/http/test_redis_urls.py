@@ -1,5 +1,3 @@
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from loanmetrics.http.remote import Remote
 from loanmetrics.store import redis
 from tests.http import tls
 from tests.http.valkey import LOOPBACK, Valkey, free_port, valkey
+from tests.http.waiting import until
 
 PATIENCE = 20.0
 
@@ -20,12 +19,6 @@ def remembers(url: str) -> bool:
     found = remote.get("loanmetrics:a")
     remote.close()
     return found == b"1"
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
 
 
 @pytest.mark.loopback
@@ -39,7 +32,7 @@ def test_a_cluster(url: str, stopped_valkey: Valkey) -> None:
     with stopped_valkey.client() as client:
         ask: Any = client.execute_command
         ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        wait_for(lambda: "cluster_state:ok" in str(ask("CLUSTER", "INFO")))
+        until(lambda: "cluster_state:ok" in str(ask("CLUSTER", "INFO")))
     assert remembers(url.format(LOOPBACK, port))
 
 
