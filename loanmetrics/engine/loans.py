@@ -86,12 +86,17 @@ def named_states(part: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.Data
 
 
 def with_risk(loans: pl.DataFrame) -> pl.DataFrame:
-    """Add the loan risk score: days past due, size among the officer's loans, first miss, worst days past due."""
+    """Add ``loan_risk_score`` to loans of which each officer's are all here."""
     largest = pl.col("total_outstanding").filter(pl.col("on_book")).max().over("officer_id")
+    return loans.with_columns(loan_risk_score=risk_score(pl.col("total_outstanding"), largest))
+
+
+def risk_score(outstanding: pl.Expr, largest: pl.Expr) -> pl.Expr:
+    """Days past due, size beside the officer's ``largest``, first miss, worst days past due; null off the book."""
     score = (
         50 * pl.min_horizontal("current_dpd", 90) / 90
-        + 25 * pl.col("total_outstanding") / largest
+        + 25 * outstanding / largest
         + 15 * pl.col("fimr_tagged").cast(pl.Int64)
         + 10 * pl.min_horizontal("max_dpd_ever", 90) / 90
     )
-    return loans.with_columns(loan_risk_score=pl.when("on_book").then(score))
+    return pl.when("on_book").then(score)

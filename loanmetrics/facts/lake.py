@@ -18,6 +18,7 @@ import polars as pl
 
 from loanmetrics.engine.book import DUE_ORDER, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
 from loanmetrics.errors import DataError
+from loanmetrics.facts.days import FOLDER, Days
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.quoting import one_file
 from loanmetrics.policy import Policy
@@ -56,6 +57,10 @@ class ShardFiles(msgspec.Struct, frozen=True):
     loans: int
     first: int
     last: int
+
+    def retired(self, gone: pl.Series) -> pl.Series:
+        """The loans of this shard among those whose keys are ``gone``."""
+        return gone.filter(gone.is_between(self.first, self.last))
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -106,6 +111,11 @@ class Lake:
     def manifest(self, run_id: str) -> Path:
         """Where a run's manifest lies."""
         return self.folder / "manifests" / f"{run_id}.json"
+
+    @property
+    def days(self) -> Days:
+        """What is kept of this lake's loans on single days."""
+        return Days(self.folder / FOLDER)
 
     def holds(self, run_id: str) -> bool:
         """Whether a run's manifest and all files it names are here."""
@@ -158,7 +168,7 @@ class Lake:
 
     def shard(self, files: ShardFiles, gone: pl.Series) -> Shard:
         """One shard, without the loans whose keys are ``gone``."""
-        retired = gone.filter(gone.is_between(files.first, files.last))
+        retired = files.retired(gone)
         kept = ~pl.col("loan").is_in(retired.implode()) if len(retired) else None
         scans = [pl.scan_parquet(self.path(f"{kind}-{files.name}.parquet"), glob=False) for kind in SHARDED]
         loans, schedule, repayments = scans if kept is None else (scan.filter(kept) for scan in scans)
@@ -167,15 +177,19 @@ class Lake:
     def prune(self, keep: Collection[str]) -> int:
         """Delete the files that no manifest of the runs to ``keep`` names, and the other manifests."""
         needed: set[str] = set()
+        shards: set[str] = set()
         manifests = self.folder / "manifests"
         for path in manifests.glob("*.json") if manifests.is_dir() else ():
             if path.stem in keep:
-                needed |= _read(path).files
+                version = _read(path)
+                needed |= version.files
+                shards |= {shard.name for shard in version.shards}
             else:
                 path.unlink()
         spare = [path for path in self.folder.glob("*.parquet") if path.name not in needed]
         for path in spare:
             path.unlink()
+        self.days.prune(shards)
         return len(spare)
 
 

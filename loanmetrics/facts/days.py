@@ -1,0 +1,92 @@
+"""Loans as they stood on a day, kept beside the facts they were made of: one file per shard and day, and a key.
+
+A shard never changes, so neither do its files, and every version that holds the shard shares them. All of them can
+be made again: they are taken away with their shard, and once they have not been read for a while.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from secrets import token_hex
+from time import time
+
+import polars as pl
+
+from loanmetrics.store.embedded import locks
+
+FOLDER = "days"
+SUFFIX = ".arrow"
+BETWEEN = "_"
+UNDER_WAY = ".new"
+LONGEST_WRITE = 3600
+KEEP_SECONDS = 7 * 24 * 3600
+KEEP_DAYS = 16
+
+
+@dataclass(frozen=True)
+class Days:
+    """The files of one lake."""
+
+    folder: Path
+
+    def path(self, day: date, key: str, shard: str, some: str = "") -> Path:
+        """Where a shard's loans of a day lie; ``some`` names a choice of them."""
+        return self.folder / f"{BETWEEN.join([str(day), key, shard, *([some] if some else [])])}{SUFFIX}"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one who makes many files here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locks.held(self.folder / "lock"):
+            yield
+
+    def keep(self, path: Path, frame: pl.DataFrame) -> None:
+        """Write all of a file or nothing."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{token_hex(4)}{UNDER_WAY}")
+        try:
+            with new.open("wb") as file:
+                frame.write_ipc(file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def used(self, paths: Collection[Path]) -> None:
+        """Remember that these files were read now."""
+        for path in paths:
+            with suppress(OSError):
+                os.utime(path)
+
+    def prune(self, shards: Collection[str]) -> None:
+        """Take away files of other shards than these, and of days that were not read for long or of which many were."""
+        if not self.folder.is_dir():
+            return
+        read = defaultdict[str, float](float)
+        for path, when in self._files():
+            if path.name.split(BETWEEN)[2].removesuffix(SUFFIX) not in shards:
+                path.unlink(missing_ok=True)
+            else:
+                read[_day(path)] = max(read[_day(path)], when)
+        for path in self.folder.glob(f"*{UNDER_WAY}"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time() - LONGEST_WRITE:
+                    path.unlink()
+        newest = sorted(read, key=lambda day: -read[day])[:KEEP_DAYS]
+        for path, when in self._files():
+            if _day(path) not in newest or when < time() - KEEP_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[Path, float]]:
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):
+                yield path, path.stat().st_mtime
+
+
+def _day(path: Path) -> str:
+    return path.name.split(BETWEEN)[0]
