@@ -4,13 +4,14 @@ Every changed loan is taken out whole and put in whole: its old key is retired, 
 a new key in the newest shard. Nothing else is written again.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from loanmetrics.engine.book import Shard
+from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import NAMED, ORDERS, SHARDED, SOURCE_TABLES, Lake, ShardFiles, Version, inhabited
 from loanmetrics.facts.prepare import MONEY_SUMS, Intake, Known
 from loanmetrics.policy import Policy
@@ -41,11 +42,16 @@ class Rows:
 
 @dataclass(frozen=True)
 class Advanced:
-    """A new version, and the touched loans as they stood before and as they stand now."""
+    """A new version, and the touched loans as they stood before and as they stand now.
+
+    ``source`` is what the source holds: that of the touched loans as it counted them, and of the others, whose rows
+    did not change, what it held before.
+    """
 
     version: Version
     before: Rows
     now: Rows
+    source: Source
 
 
 def known(lake: Lake, version: Version) -> Known:
@@ -101,20 +107,22 @@ def advance(
     loan_ids: Collection[str],
     before: Rows,
     intake: Intake,
+    counted: Source,
     policy: Policy,
     shard_loans: int,
     **about: Any,
 ) -> Advanced:
     """Write the version that follows ``last``, from the prepared rows of ``loan_ids`` and the whole small tables.
 
-    ``before`` are the rows of these loans in ``last``.
+    ``before`` are the rows of these loans in ``last``; ``counted`` is what the source says it holds of them now.
     """
     touched = pl.Series("loan_id", sorted(loan_ids), dtype=pl.String)
     now = _prepared(connection)
     held = held_of(lake, last, touched)
     shards = _with_newest(lake, last, run_id, before, now, shard_loans)
     small = _write_small(connection, lake, last, run_id, before, now, touched)
-    rows, sums = _totals(last, before, held, intake)
+    rows, sums = _totals(last, before, held, intake.rows, intake.sums)
+    source = Source(*_totals(last, before, held, counted.rows, counted.sums))
     version = Version(
         run_id=run_id,
         policy=policy.as_dict(),
@@ -125,7 +133,7 @@ def advance(
         sums=sums,
         **about,
     )
-    return Advanced(version, before, now)
+    return Advanced(version, before, now, source)
 
 
 def _prepared(connection: "DuckDBPyConnection") -> Rows:
@@ -221,13 +229,13 @@ def _held(last: pl.DataFrame, fresh: pl.DataFrame, touched: pl.Series) -> pl.Dat
 
 
 def _totals(
-    last: Version, before: Rows, held: pl.DataFrame, intake: Intake
+    last: Version, before: Rows, held: pl.DataFrame, rows: Mapping[str, int], sums: Mapping[str, int]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows and sums of the source as the new version knows them: the last ones, less what was taken out."""
-    rows, sums = dict(intake.rows), dict(intake.sums)
+    """Rows and sums of whole tables: the last ones, with those of the touched loans in place of what they were."""
+    all_rows, all_sums = dict(rows), dict(sums)
     for table, kind in SOURCE_TABLES.items():
         frame, back = getattr(before, kind), held.filter(table_name=table)
-        rows[table] += last.rows[table] - len(frame) - len(back)
-        sums[table] += last.sums[table] - int(frame[MONEY[kind]].sum()) - int(back["amount"].sum())
-    assert set(sums) == set(MONEY_SUMS)
-    return rows, sums
+        all_rows[table] += last.rows[table] - len(frame) - len(back)
+        all_sums[table] += last.sums[table] - int(frame[MONEY[kind]].sum()) - int(back["amount"].sum())
+    assert set(all_sums) == set(MONEY_SUMS)
+    return all_rows, all_sums

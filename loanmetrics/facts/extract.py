@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BLOCK_ORDER = ("repayments", "loan_schedule", "loans", "officers", "holidays")
+TOLD = {"source_rows": "BIGINT", "source_sum": "BIGINT"}
 CSV_DIALECT = (
     "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
     "nullstr = '', allow_quoted_nulls = false"
@@ -54,12 +55,10 @@ def extract(
     folder: Path,
     readers: int = 2,
     loans: Collection[str] | None = None,
-    unchanged: Source | None = None,
 ) -> Source:
     """Copy what the engine reads into ``folder`` and relate it as ``raw.<table>``; returns the source's own totals.
 
-    With ``loans``, of the tables by loan only the rows of these loans; the totals are of whole tables all the same,
-    counted anew unless these tables are known to be ``unchanged`` since they were counted.
+    With ``loans``, of the tables by loan only the rows of these loans, and totals of no others.
     """
     folder.mkdir(parents=True, exist_ok=True)
     leader = snapshot.leader
@@ -69,11 +68,12 @@ def extract(
             pool.submit(_copy, snapshot, name, leaf, folder / f"{name}-{number:04}.csv", loans)
             for number, (name, leaf) in enumerate(tasks)
         ]
-        source = _totals(leader, unchanged)
+        counted = _totals(leader, [name for name in FACT_COLUMNS if not _is_picked(name, loans)])
         for copied in copies:
             copied.result()
     frozen = _frozen_par15(leader)
-    _relate(connection, folder)
+    _relate(connection, folder, loans)
+    source = counted if loans is None else _with_told(counted, connection, folder)
     connection.execute(f"CREATE TABLE facts_par15 ({PAR15_SCHEMA})")
     if frozen:
         connection.executemany("INSERT INTO facts_par15 VALUES (?, ?, ?, ?, ?, ?)", frozen)
@@ -107,39 +107,59 @@ def _parts(leader: psycopg.Connection, name: str, whole: bool) -> list[str]:
 
 
 def _copy(snapshot: Snapshot, name: str, leaf: str, path: Path, loans: Collection[str] | None) -> None:
-    columns = sql.SQL(", ").join(map(sql.Identifier, _columns(name)))
-    chosen: sql.Composable = sql.SQL("")
-    if loans is not None and "loan_id" in _columns(name):
-        chosen = sql.SQL(" WHERE loan_id = ANY({})").format(sql.Literal(sorted(loans)))
-    query = sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT csv)").format(
-        columns, sql.SQL(leaf), chosen
-    )
     with psycopg.connect(snapshot.url) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.read_only = True
         reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot.name))
         reader.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
+        query = sql.SQL("COPY (SELECT {}) TO STDOUT (FORMAT csv)").format(_rows(name, leaf, loans))
         with reader.cursor() as cursor, cursor.copy(query) as copy, path.open("wb") as out:
             for block in copy:
                 out.write(block)
+
+
+def _rows(name: str, leaf: str, loans: Collection[str] | None) -> sql.Composable:
+    """What to select: whole rows, or those of some loans, each with the totals of them all.
+
+    The loans are found by index: a planner that could see their ids would weigh each in every partition.
+    """
+    columns = sql.SQL(", ").join(map(sql.Identifier, _columns(name)))
+    if loans is None or not _is_picked(name, loans):
+        return sql.SQL("{} FROM {}").format(columns, sql.SQL(leaf))
+    return sql.SQL(
+        f"{{}}, count(*) OVER (), (sum({MONEY_SUMS[name]}) OVER () * 100)::bigint FROM {{}}"
+        " WHERE loan_id = ANY ((SELECT {}::text[])::text[])"
+    ).format(columns, sql.SQL(leaf), sql.Literal(sorted(loans)))
+
+
+def _is_picked(name: str, loans: Collection[str] | None) -> bool:
+    return loans is not None and name in MONEY_SUMS
 
 
 def _columns(name: str) -> tuple[str, ...]:
     return facts_only(TABLES[name]).names
 
 
-def _totals(leader: psycopg.Connection, unchanged: Source | None = None) -> Source:
-    rows = {} if unchanged is None else {name: unchanged.rows[name] for name in MONEY_SUMS}
-    sums = {} if unchanged is None else dict(unchanged.sums)
-    for name in FACT_COLUMNS:
-        if name in rows:
-            continue
+def _totals(leader: psycopg.Connection, names: Collection[str]) -> Source:
+    rows, sums = {}, {}
+    for name in names:
         money = f", (sum({MONEY_SUMS[name]}) * 100)::bigint" if name in MONEY_SUMS else ", 0"
         row = leader.execute(sql.SQL(f"SELECT count(*){money} FROM {name}")).fetchone()
         assert row is not None
         rows[name] = row[0]
         if name in MONEY_SUMS:
             sums[name] = row[1] or 0
+    return Source(rows, sums)
+
+
+def _with_told(counted: Source, connection: "DuckDBPyConnection", folder: Path) -> Source:
+    """The totals that came along with picked rows."""
+    rows, sums = dict(counted.rows), dict(counted.sums)
+    for name in MONEY_SUMS:
+        told = ", ".join(f"max({column})" for column in TOLD)
+        row = connection.execute(f"SELECT {told} FROM {_parsed(name, folder)}").fetchone()
+        assert row is not None
+        rows[name], sums[name] = (total or 0 for total in row)
     return Source(rows, sums)
 
 
@@ -150,21 +170,27 @@ def _frozen_par15(leader: psycopg.Connection) -> list[tuple[object, ...]]:
     ).fetchall()
 
 
-def _relate(connection: "DuckDBPyConnection", folder: Path) -> None:
+def _relate(connection: "DuckDBPyConnection", folder: Path, loans: Collection[str] | None) -> None:
     """Parse each table's copies once, typed, into one Parquet file, and drop the copies."""
     import duckdb
 
     for name in FACT_COLUMNS:
-        copies, parsed = sorted(folder.glob(f"{name}-*.csv")), folder / f"{name}.parquet"
+        copies, parsed = sorted(folder.glob(f"{name}-*.csv")), literal(folder / f"{name}.parquet")
+        told = TOLD if _is_picked(name, loans) else {}
         try:
             connection.execute(
-                f"COPY ({_typed(name, copies)}) TO {literal(parsed)} (FORMAT parquet, COMPRESSION lz4)"
+                f"COPY ({_typed(name, copies, told)}) TO {parsed} (FORMAT parquet, COMPRESSION lz4)"
             )
         except duckdb.Error as error:
             raise DataError(*_plainly(name, str(error))) from None
         for copy in copies:
             copy.unlink()
-        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM read_parquet({one_file(parsed)})")
+        columns = ", ".join(_columns(name))
+        connection.execute(f"CREATE VIEW raw.{name} AS SELECT {columns} FROM {_parsed(name, folder)}")
+
+
+def _parsed(name: str, folder: Path) -> str:
+    return f"read_parquet({one_file(folder / f'{name}.parquet')})"
 
 
 def _plainly(name: str, error: str) -> tuple[str, str]:
@@ -177,8 +203,8 @@ def _plainly(name: str, error: str) -> tuple[str, str]:
     )
 
 
-def _typed(name: str, copies: list[Path]) -> str:
-    types = {column.name: SQL_TYPES[column.kind] for column in facts_only(TABLES[name]).columns}
+def _typed(name: str, copies: list[Path], more: dict[str, str]) -> str:
+    types = {column.name: SQL_TYPES[column.kind] for column in facts_only(TABLES[name]).columns} | more
     if not copies:
         return (
             f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in types.items())} WHERE false"

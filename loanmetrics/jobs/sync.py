@@ -105,10 +105,9 @@ def _changes(
     loans: frozenset[str],
 ) -> Synced:
     """Read the touched loans, and with them the loans that share a repayment id with one of them."""
-    unchanged = None if loans else Source(last.rows, last.sums)
     while True:
         with _workshop(work) as connection:
-            source = extract(held, connection, work, settings.readers, loans, unchanged)
+            source = extract(held, connection, work, settings.readers, loans)
             before = rows_of(lake, last, pl.Series("loan_id", sorted(loans), dtype=pl.String))
             more = _coupled(connection, lake, last, before, loans) - loans
             if not more:
@@ -121,11 +120,12 @@ def _changes(
                     loans,
                     before,
                     intake,
+                    source,
                     policy,
                     settings.shard_loans,
                     **_about(mark),
                 )
-                return Synced(advanced.version, source, mark, advanced)
+                return Synced(advanced.version, advanced.source, mark, advanced)
         loans |= more
 
 

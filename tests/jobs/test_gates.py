@@ -65,10 +65,10 @@ def test_a_copy_that_is_not_its_source_is_refused(
     relate = extract._relate
     for fault, reason in FAULTS:
 
-        def after_damage(connection: Any, folder: Path, fault: Fault = fault) -> None:
+        def after_damage(connection: Any, folder: Path, *words: Any, fault: Fault = fault) -> None:
             [copy] = [path for path in folder.glob("repayments-*.csv") if path.stat().st_size]
             copy.write_bytes(b"".join(fault(copy.read_bytes().splitlines(keepends=True))))
-            relate(connection, folder)
+            relate(connection, folder, *words)
 
         monkeypatch.setattr(extract, "_relate", after_damage)
         assert_refused(run, small, reason, home)
