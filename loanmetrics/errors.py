@@ -5,7 +5,12 @@ LoanmetricsError          exit 1   something failed; the message says what, the 
 ├── LockHeldError         exit 3   another run holds the lock
 ├── GateError             exit 4   the figures did not pass a gate: nothing was published
 ├── DataError             exit 1   input that cannot be read at all (a bad *row* is quarantined instead)
-└── StoreError            exit 1   the database, or the embedded server, could not do its part
+├── StoreError            exit 1   the database, or the embedded server, could not do its part
+├── NotFoundError         exit 1   what was asked for is not there
+├── ConflictError         exit 1   the state of things does not allow this
+├── PreconditionFailedError   1    somebody else was faster: look again before writing
+├── AuthenticationError   exit 1   who asks could not be established
+└── TooManyAttemptsError  exit 1   too many failed log-ins: wait
 """
 
 from collections.abc import Iterable
@@ -51,6 +56,30 @@ class DataError(LoanmetricsError):
 
 class StoreError(LoanmetricsError):
     """The database could not do its part."""
+
+
+class NotFoundError(LoanmetricsError):
+    """What was asked for is not there."""
+
+
+class ConflictError(LoanmetricsError):
+    """The state of things does not allow this."""
+
+
+class PreconditionFailedError(LoanmetricsError):
+    """What was to be changed is no longer what the writer had seen."""
+
+
+class AuthenticationError(LoanmetricsError):
+    """Who asks could not be established; why is never told, as it would help a guesser."""
+
+
+class TooManyAttemptsError(LoanmetricsError):
+    """Too many failed log-ins of late for this account or from this address."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many failed log-ins", f"wait {retry_after} seconds")
+        self.retry_after = retry_after
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:

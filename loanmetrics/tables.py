@@ -19,6 +19,8 @@ MINOR_PER_UNIT = 100
 RATE_SCALE = 1_000_000
 MIN_DATE = "1900-01-01"
 MAX_DATE = "2199-12-31"
+ACCESS_ROLES = ("viewer", "auditor", "admin")
+AUDIT_STATUSES = ("Unassigned", "Assigned", "In Progress", "Resolved")
 DPD_BUCKETS = ("0", "1-6", "7-30", "31-60", "61-90", "90+")
 
 
@@ -369,7 +371,8 @@ TEAM_MEMBERS = Table(
         *_texts("role", "department"),
         Column("is_active", "bool", null=False),
         Column("password_hash", "text", personal=True),
-        Column("access_role", "text", one_of=("viewer", "auditor", "admin")),
+        Column("access_role", "text", one_of=ACCESS_ROLES),
+        _required("member_version", "int"),
         *STAMPS,
     ),
     key=("member_id",),
@@ -384,7 +387,7 @@ AUDIT_TRACKING = Table(
         _required("event", "text"),
         Column("actor", "text"),
         Column("assignee_id", "bigint"),
-        Column("audit_status", "text", one_of=("Unassigned", "Assigned", "In Progress", "Resolved")),
+        Column("audit_status", "text", one_of=AUDIT_STATUSES),
         *_texts("action_type", "reason"),
         Column("old_value", "json"),
         Column("new_value", "json"),
@@ -396,6 +399,59 @@ AUDIT_TRACKING = Table(
     ),
     key=("audit_id",),
     about="Who did what to whom, having seen which figures; append-only.",
+)
+
+AUDIT_ANCHORS = Table(
+    "audit_anchors",
+    (
+        Column("anchor_id", "serial", null=False),
+        Column("kind", "text", null=False, one_of=("run", "export")),
+        _required("reference", "text"),
+        _required("audit_id", "bigint"),
+        _required("row_hash", "text"),
+        _required("recorded_at", "timestamp"),
+    ),
+    key=("anchor_id",),
+    about="Where the audit chain ended when a run or an export was made; append-only.",
+)
+
+AUDIT_REQUESTS = Table(
+    "audit_requests",
+    (
+        _required("actor", "text"),
+        _required("request_key", "text"),
+        _required("request_hash", "text"),
+        _required("audit_id", "bigint"),
+    ),
+    key=("actor", "request_key"),
+    about="Which audit row answered a request that may be sent again.",
+)
+
+REFRESH_TOKENS = Table(
+    "refresh_tokens",
+    (
+        _required("token_hash", "text"),
+        _required("family", "text"),
+        _required("member_id", "bigint"),
+        _required("issued_at", "timestamp"),
+        _required("expires_at", "timestamp"),
+        Column("used_at", "timestamp"),
+        Column("revoked_at", "timestamp"),
+    ),
+    key=("token_hash",),
+    about="Refresh tokens by their hash; those that followed from one log-in are a family.",
+)
+
+LOGIN_ATTEMPTS = Table(
+    "login_attempts",
+    (
+        Column("attempt_id", "serial", null=False),
+        _required("account_hash", "text"),
+        _required("address_hash", "text"),
+        _required("attempted_at", "timestamp"),
+    ),
+    key=("attempt_id",),
+    about="Log-ins of late that failed or are under way, shared by all workers.",
 )
 
 CALCULATION_LOG = Table(
@@ -507,6 +563,10 @@ OWN_TABLES = (
     CHANGE_READERS,
     CHANGE_HORIZON,
     RESTATEMENTS,
+    AUDIT_ANCHORS,
+    AUDIT_REQUESTS,
+    REFRESH_TOKENS,
+    LOGIN_ATTEMPTS,
 )
 TABLES = {table.name: table for table in (*LENDER_TABLES, *OWN_TABLES)}
 

@@ -13,6 +13,7 @@ from loanmetrics.facts.copying import copy_in, copy_out
 from loanmetrics.facts.reading import Layout, check, layout
 from loanmetrics.facts.sources import Source
 from loanmetrics.policy import Policy
+from loanmetrics.store import audit
 from loanmetrics.store.migrate import ensure_partitions
 from loanmetrics.tables import Table
 
@@ -76,8 +77,10 @@ class Loader:
             self._take_up_moved(table, found)
             written = self._upsert(source, found)
             quarantine.store(self.work, self.database, source, found, self.folder)
+            loaded = self._count(written)
+            self._tell(source, loaded)
         quarantine.report(self.work, source, found)
-        return self._count(written), found
+        return loaded, found
 
     def _months(self, column: str) -> list[date]:
         rows = self.work.execute(f"SELECT DISTINCT date_trunc('month', {column})::DATE FROM sound ORDER BY 1")
@@ -144,6 +147,21 @@ class Loader:
                 f"DO {f'UPDATE SET {settings} WHERE {changed}' if others else 'NOTHING'}"
             )
         ).rowcount
+
+    def _tell(self, source: Source, loaded: Loaded) -> None:
+        """The load is in the audit chain if its rows are in the table."""
+        audit.append(
+            self.database,
+            event="loaded",
+            actor=audit.operator(),
+            new_value={
+                "table": source.table.name,
+                "file": source.path.name,
+                "read": loaded.read,
+                "written": loaded.written,
+                "held_back": loaded.held_back,
+            },
+        )
 
     def _count(self, written: int) -> Loaded:
         rows = "SELECT (SELECT count(*) FROM checked) + (SELECT count(*) FROM bad_lines)"

@@ -1,6 +1,6 @@
 """Bringing a database up to date: numbered SQL files, columns of the catalogue, partitions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import date
 from typing import Any
@@ -11,6 +11,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend  # type: igno
 from yoyo.connections import parse_uri  # type: ignore[import-untyped]
 
 from loanmetrics.errors import StoreError
+from loanmetrics.store import audit
 from loanmetrics.store.changes import watch
 from loanmetrics.store.ddl import TYPES, add_columns
 from loanmetrics.store.session import connect
@@ -106,6 +107,8 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def apply_one(self, migration: Any, force: bool = False, mark: bool = True) -> None:
         with self.transaction():
             super().apply_one(migration, force, mark)
+            if _chain_stands(self._session):
+                _tell(self._session, {"migration": migration.id})
 
 
 def _apply_files(connection: psycopg.Connection, files: str) -> list[str]:
@@ -150,8 +153,20 @@ def _add_missing(connection: psycopg.Connection, table: str, columns: Columns) -
             )
     missing = [column for column in columns if column[0] not in present]
     if missing:
-        connection.execute(add_columns(table, missing))
+        with connection.transaction():
+            connection.execute(add_columns(table, missing))
+            if _chain_stands(connection):
+                _tell(connection, {"table": table, "columns": [name for name, _ in missing]})
     return [f"{table}.{name}" for name, _ in missing]
+
+
+def _chain_stands(connection: psycopg.Connection) -> bool:
+    row = connection.execute("SELECT to_regclass('audit_anchors') IS NOT NULL").fetchone()
+    return row == (True,)
+
+
+def _tell(connection: psycopg.Connection, what: Mapping[str, Any]) -> None:
+    audit.append(connection, event="migrated", actor=audit.operator(), new_value=what)
 
 
 def _columns(connection: psycopg.Connection, table: str) -> dict[str, str]:

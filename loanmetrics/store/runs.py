@@ -1,5 +1,6 @@
 """Runs: one at a time per database, each with its row in metric_calculation_log."""
 
+import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from loanmetrics.errors import LoanmetricsError, LockHeldError, StoreError
+from loanmetrics.store import audit
 
 # Two small numbers, because pg_locks shows them as they are: "lm", then which lock.
 LOCK = (0x6C6D, 1)
@@ -83,10 +85,11 @@ def start(
     metric_revisions: Mapping[str, Any] | None = None,
     known_at: str | None = None,
 ) -> Run:
-    """Commit a Running row, so that a run leaves its trace however it ends."""
+    """Commit a Running row, so that a run leaves its trace however it ends; a new policy is told to the audit chain."""
     started = datetime.now(UTC)
     run = Run(_new_id(started), kind, day, started)
     with connection.transaction():
+        _tell_policy(connection, run, policy_hash, policy or {})
         connection.execute(
             "INSERT INTO metric_calculation_log (status, run_id, calculation_type, calculation_date,"
             " start_time, engine_version, policy_hash, policy, metric_revisions, known_at)"
@@ -104,6 +107,7 @@ def complete(
 ) -> None:
     """Close the run's row as Completed; to be called inside the transaction that publishes.
 
+    The run records where the audit chain ends, so that rows removed from its end will show.
     Refused when the row is no longer Running: then another process took this run for dead.
     """
     said = outcome or Outcome()
@@ -119,6 +123,7 @@ def complete(
     )
     if closed.rowcount != 1:
         raise StoreError(f"run {run.run_id} is no longer open: nothing was published")
+    audit.anchor(connection, "run", run.run_id)
 
 
 def fail(connection: psycopg.Connection, run: Run, error: BaseException | str) -> None:
@@ -168,6 +173,28 @@ def reason(error: BaseException | str) -> str:
     else:
         text = type(error).__name__
     return PERSONAL.sub(lambda found: found["kept"] or "[removed]", text)[:MAX_MESSAGE]
+
+
+def _tell_policy(
+    connection: psycopg.Connection, run: Run, policy_hash: str, policy: Mapping[str, Any]
+) -> None:
+    """What differs from the policy of the run before, whatever became of that."""
+    row = connection.execute(
+        "SELECT policy_hash, policy FROM metric_calculation_log ORDER BY log_id DESC LIMIT 1"
+    ).fetchone()
+    if row and row[0] == policy_hash:
+        return
+    before = (row[1] or {}) if row else {}
+    now = json.loads(json.dumps(policy, default=str))
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name)) if row else []
+    audit.append(
+        connection,
+        event="policy",
+        actor=audit.operator(),
+        old_value={"policy_hash": row[0], **{name: before.get(name) for name in names}} if row else None,
+        new_value={"policy_hash": policy_hash, **{name: now.get(name) for name in names}},
+        run_id=run.run_id,
+    )
 
 
 def _new_id(moment: datetime) -> str:

@@ -1,0 +1,44 @@
+"""One text for one JSON value, the same before PostgreSQL stored it as jsonb and after.
+
+Names are sorted, there is no space, whatever is not ASCII is escaped, and a number is written in full without
+an exponent, superfluous zeros or a negative zero.
+"""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """The text of a value made of dictionaries, lists, strings, numbers, booleans and None.
+
+    >>> canonical({"b": [1.50, None], "a": "é"})
+    '{"a":"\\\\u00e9","b":[1.5,null]}'
+    """
+    match value:
+        case None | bool() | str():
+            return json.dumps(value)
+        case int() | float() | Decimal():
+            return _number(value)
+        case Mapping():
+            pairs = sorted((str(name), canonical(inner)) for name, inner in value.items())
+            return "{" + ",".join(f"{json.dumps(name)}:{inner}" for name, inner in pairs) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(canonical, value)) + "]"
+    raise TypeError(f"{type(value).__name__} has no canonical text")
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text, every digit of its numbers kept."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def _number(value: float | Decimal) -> str:
+    exact = value if isinstance(value, Decimal) else Decimal(str(value))
+    if not exact.is_finite():
+        raise ValueError(f"{value} is no JSON number")
+    text = f"{exact:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
