@@ -23,7 +23,6 @@ BRANCH_KEY = " / "
 BAND_STYLES = {"Green": "green", "Watch": "yellow", "Amber": "dark_orange", "Flag": "red", "Red": "red"}
 LEFT = ("text", "date", "bool")
 PIPED_WIDTH = 10_000
-FORMULA_STARTS = "=+-@\t\r"
 PLACE = ("region", "branch")
 # What a table shows, the most important first; the rest of a wide row is in the other formats.
 HEADLINES = (
@@ -32,7 +31,6 @@ HEADLINES = (
     *("ayr", "dqi", "on_time_rate"),
 )
 FATES = ("added", "changed", "removed")
-NEGATIVE = r"^-\d+(\.\d+)?([eE][+-]?\d+)?$"
 PROSE_WIDTH = 100
 INDENT = "    "
 MOST_CHANGES = 40
@@ -164,11 +162,13 @@ def write_frame(frame: "pl.DataFrame", format_: str, output: Path | None, kinds:
     """Write a frame for machines, to a file or to stdout."""
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is not for terminals", "give --output FILE")
+    from loanmetrics.export.values import harmless
+
     exact = _exact(frame, kinds)
     target = output or io.BytesIO()
     match format_:
         case "csv":
-            _harmless(exact).write_csv(target)
+            harmless(exact).write_csv(target)
         case "json":
             exact.write_json(target)
         case "parquet":
@@ -328,12 +328,3 @@ def _exact(frame: "pl.DataFrame", kinds: Mapping[str, str]) -> "pl.DataFrame":
 
     minor = [name for name in frame.columns if kinds.get(name) == "money" and frame[name].dtype.is_integer()]
     return frame.with_columns(pl.col(minor).cast(pl.Decimal(38, 2)) / 100) if minor else frame
-
-
-def _harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """Text that a spreadsheet would run as a formula is marked as text."""
-    import polars as pl
-
-    text = pl.col(pl.String)
-    risky = text.str.head(1).is_in(list(FORMULA_STARTS)) & ~text.str.contains(NEGATIVE)
-    return frame.with_columns(pl.when(risky).then(pl.lit("'") + text).otherwise(text).name.keep())
