@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lock clean
+.PHONY: help demo test test-long bench lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -29,11 +29,17 @@ test-long: ## the laws on many more random books and histories (hours)
 	@scripts/environment test
 	LOANMETRICS_MACHINES=500 LOANMETRICS_EXAMPLES=2000 $(BIN)/pytest -n 2 -s tests/laws tests/store/test_interleavings.py
 
+bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
+	@scripts/environment bench
+	.venv/bench/bin/python benchmarks/bench.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY))
+
 lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 	@command -v $(UV) >/dev/null || { echo "error: uv is not installed (pip install uv)" >&2; exit 1; }
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --extra http --group build -o requirements/run.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group build --group test \
 		-c requirements/run.txt -o requirements/test.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build --group bench \
+		-c requirements/run.txt -o requirements/bench.txt
 
 clean: ## remove the environments and the demo's data
 	@scripts/clean

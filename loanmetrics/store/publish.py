@@ -13,9 +13,8 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from loanmetrics.errors import StoreError
-from loanmetrics.store.ddl import FINGERPRINT, TYPES
-from loanmetrics.store.frames import DTYPES, check_columns, column_types, columns, copy_in, fetch
+from loanmetrics.store.frames import check_columns, column_types, columns, copy_in, fetch
+from loanmetrics.store.loan_states import replace_loans
 from loanmetrics.store.migrate import ensure_partitions
 from loanmetrics.store.runs import Outcome, Run, complete
 from loanmetrics.tables import (
@@ -61,8 +60,6 @@ OUTDATED = sql.SQL(
     " WHERE this.run_id = new.run_id AND (made.policy_hash, made.engine_version, made.metric_revisions)"
     " IS NOT DISTINCT FROM (this.policy_hash, this.engine_version, this.metric_revisions))"
 )
-# A planner that could see the loans would weigh each of them in every partition.
-OF_LOANS = "WHERE loan_id = ANY ((SELECT %s::text[])::text[])"
 # Statistics follow by themselves after small changes, and never for a partitioned parent.
 ANALYZE_SHARE = 0.1
 
@@ -117,7 +114,7 @@ def publish(
         if par15 is not None:
             changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
         if loan_state is not None:
-            changed[LOAN_STATE.name] = _loan_state(connection, loan_state, touched)
+            changed[LOAN_STATE.name] = replace_loans(connection, loan_state, touched)
         done = Published(changed)
         along()
         complete(connection, run, outcome, done.total)
@@ -203,6 +200,11 @@ def _merge(
     restating: Run | None = None,
 ) -> int:
     """Make the rows of ``table`` within ``scope`` those of ``frame``, touching only rows that differ."""
+    if _is_empty(connection, table, scope):
+        types = column_types(connection, table)
+        check_columns(table, frame, types)
+        copy_in(connection, table, frame, types)
+        return len(frame)
     _receive(connection, table, frame)
     words = {"table": sql.Identifier(table), "scope": sql.Identifier(scope.column), **_words(table, frame)}
     days = {"first": scope.first, "last": scope.last}
@@ -214,6 +216,14 @@ def _merge(
     touched = sum(connection.execute(sql.SQL(step).format(**words), days).rowcount for step in MERGE_STEPS)
     connection.execute("DROP TABLE incoming")
     return touched
+
+
+def _is_empty(connection: psycopg.Connection, table: str, scope: Scope) -> bool:
+    """Whether nothing was ever published of these days."""
+    query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {} WHERE {} BETWEEN %s AND %s)").format(
+        sql.Identifier(table), sql.Identifier(scope.column)
+    )
+    return connection.execute(query, [scope.first, scope.last]).fetchone() == (True,)
 
 
 def _words(table: str, frame: pl.DataFrame) -> dict[str, sql.Composable]:
@@ -260,54 +270,3 @@ def _freeze(connection: psycopg.Connection, par15: pl.DataFrame, run: Run) -> in
         return 0
     copy_in(connection, name, rows, column_types(connection, name))
     return len(rows)
-
-
-def _loan_state(connection: psycopg.Connection, loan_state: pl.DataFrame, touched: pl.Series | None) -> int:
-    """Replace the loans whose fingerprint differs from the stored one, of all loans or of the touched ones.
-
-    Reading 8 bytes per loan back is several times faster than sending every loan to be compared.
-    """
-    now = _fingerprinted(loan_state)
-    before = _fingerprints(connection) if touched is None else _fingerprints_of(connection, touched)
-    same = ["loan_id", FINGERPRINT.name]
-    stale = before.join(now, on=same, how="anti")
-    fresh = now.join(before, on=same, how="anti").sort("disbursement_date", "loan_id")
-    if len(stale):
-        _delete_loans(connection, stale["loan_id"])
-    if len(fresh):
-        copy_in(connection, LOAN_STATE.name, fresh, column_types(connection, LOAN_STATE.name))
-    return max(len(stale), len(fresh))
-
-
-def _fingerprinted(loan_state: pl.DataFrame) -> pl.DataFrame:
-    """Hashes depend on types, so these are fixed first.
-
-    Another version of Polars may hash differently: then every loan is rewritten, once.
-    """
-    missing = [name for name in LOAN_STATE.names if name not in loan_state.columns]
-    if missing:
-        raise StoreError(f"loan state lacks {', '.join(missing)}")
-    whole = loan_state.select(LOAN_STATE.names)
-    whole = whole.cast({column.name: DTYPES[TYPES[column.kind]] for column in LOAN_STATE.columns})
-    return whole.with_columns(whole.hash_rows().reinterpret(signed=True).alias(FINGERPRINT.name))
-
-
-def _fingerprints(connection: psycopg.Connection) -> pl.DataFrame:
-    """Stored fingerprints by loan, one array per partition: a million separate rows would take longer."""
-    query = "SELECT array_agg(loan_id), array_agg(row_hash) FROM loan_state GROUP BY tableoid"
-    schema = {"loan_id": pl.String(), FINGERPRINT.name: pl.Int64()}
-    with connection.cursor(binary=True) as cursor:
-        parts = [
-            pl.DataFrame(dict(zip(schema, row, strict=True)), schema=schema) for row in cursor.execute(query)
-        ]
-    return pl.concat([pl.DataFrame(schema=schema), *parts])
-
-
-def _fingerprints_of(connection: psycopg.Connection, loans: pl.Series) -> pl.DataFrame:
-    query = f"SELECT loan_id, row_hash FROM loan_state {OF_LOANS}"
-    rows = connection.execute(query.encode(), [loans.to_list()]).fetchall()
-    return pl.DataFrame(rows, schema={"loan_id": pl.String(), FINGERPRINT.name: pl.Int64()}, orient="row")
-
-
-def _delete_loans(connection: psycopg.Connection, loans: pl.Series) -> None:
-    connection.execute(f"DELETE FROM loan_state {OF_LOANS}".encode(), [loans.to_list()])

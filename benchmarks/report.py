@@ -1,0 +1,137 @@
+"""RESULTS.md and cost.png, from the figures of all sizes and the notes beside them."""
+
+import sys
+from pathlib import Path
+
+import figure
+from figure import Check, Figure, Sheet
+from plot import EXPONENT_LIMIT, Series, exponent, picture, series
+
+HERE = Path(__file__).parent
+NOTES = HERE / "notes.md"
+NAMES = [f"P{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 12)]
+INTRO = """# Results
+
+Machines are noisy and shared: read the ratios, not the seconds. Each figure is taken side by side with its peers in one
+run, and all contenders' answers must be equal, or there is no figure. This file is written by `make bench SIZE=1m` (or
+0.1m, 0.3m, 3m, 10m) from `benchmarks/results/*.json`; the explanations come from `benchmarks/notes.md`.
+
+The lender is synthetic (`benchmarks/generate.py`: 1,000 officers, 24 months of lending, as of 2026-06-30). Its tables
+are copied into PostgreSQL month by month, past the write-ahead log, each month's keys and indexes built after its rows,
+then attached as a partition and given the triggers of the change log; statistics are gathered at the end
+(`benchmarks/bulk.py`). The server is the embedded one with its own settings, fsync on.
+"""
+
+
+def write(results: Path, target: Path) -> None:
+    """Render everything anew."""
+    sheets = figure.read_all(results)
+    lines = series(sheets)
+    picture(lines, target / "cost.png")
+    (target / "RESULTS.md").write_text(render(sheets, lines), encoding="utf-8")
+
+
+def render(sheets: list[Sheet], lines: list[Series]) -> str:
+    parts = [
+        INTRO,
+        _overview(sheets, lines),
+        _cost(lines),
+        *map(_block, sheets),
+        NOTES.read_text(encoding="utf-8"),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _overview(sheets: list[Sheet], lines: list[Series]) -> str:
+    head = ["## Targets", "", "| | work | target |" + "".join(f" {sheet.size} |" for sheet in sheets)]
+    head.append("|---|---|---|" + "---|" * len(sheets))
+    rows = [
+        row
+        for name in NAMES
+        for row in (_exponents(lines, len(sheets)) if name == "P7" else _row(name, sheets))
+    ]
+    return "\n".join([*head, *rows, "", "**Bold**: missed, explained below. Sizes are loans.", ""])
+
+
+def _row(name: str, sheets: list[Sheet]) -> list[str]:
+    """One line for each check of a target."""
+    found = [sheet.figures.get(name) for sheet in sheets]
+    titles = {check.what: (made.title, check) for made in found if made for check in made.checks}
+    return [
+        f"| {name} | {title}: {what} | {_target(check)} |"
+        + "".join(f" {_cell(made, what)} |" for made in found)
+        for what, (title, check) in titles.items()
+    ]
+
+
+def _cell(made: Figure | None, what: str) -> str:
+    for check in made.checks if made else ():
+        if check.what == what:
+            return _number(check) if check.met else f"**{_number(check)}**"
+    return "-"
+
+
+def _number(check: Check) -> str:
+    digits = 0 if check.unit == "ms" or check.value >= 100 else 1 if check.value >= 10 else 2
+    return f"{check.value:,.{digits}f} {check.unit}"
+
+
+def _target(check: Check) -> str:
+    return f"{'<=' if check.at_most else '>='} {check.limit:g} {check.unit}"
+
+
+def _exponents(lines: list[Series], sizes: int) -> list[str]:
+    rows = []
+    for line in lines:
+        if line.ours and (found := exponent(line)) is not None:
+            told = f"{found:.2f}" if found <= EXPONENT_LIMIT else f"**{found:.2f}**"
+            title = f"Seconds against loans, {line.name}: exponent"
+            rows.append(f"| P7 | {title} | <= {EXPONENT_LIMIT} | {told} |" + " |" * (sizes - 1))
+    return rows
+
+
+def _cost(lines: list[Series]) -> str:
+    told = [
+        f"- {line.name}: exponent {found:.2f} from {line.points[0].size} to {line.points[-1].size}"
+        for line in lines
+        if (found := exponent(line)) is not None
+    ]
+    return "\n".join(
+        ["## Cost against size", "", "![seconds and peak memory against size](cost.png)", "", *told, ""]
+    )
+
+
+def _block(sheet: Sheet) -> str:
+    counts = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in sheet.rows.items())
+    loaded = f" PostgreSQL was filled in {sheet.loaded}." if sheet.loaded else ""
+    head = [f"## {sheet.size}: {counts}", "", f"{sheet.machine}; {sheet.software}.{loaded}", ""]
+    found = [sheet.figures[name] for name in NAMES if name in sheet.figures]
+    return "\n".join([*head, *(line for made in found for line in _figure(made))])
+
+
+def _figure(made: Figure) -> list[str]:
+    checks = "; ".join(
+        f"{check.what} {_number(check)} (target {_target(check)}: {'met' if check.met else '**missed**'})"
+        for check in made.checks
+    )
+    rows = [
+        f"| {name} | {runs.median:.2f} | {', '.join(f'{seconds:.2f}' for seconds in runs.seconds)} "
+        f"| {f'{runs.peak:,.0f}' if runs.peak else ''} |"
+        for name, runs in made.runs.items()
+    ]
+    return [
+        f"### {made.name}: {made.title}",
+        "",
+        f"{checks}. {made.note}".rstrip(),
+        f"Measured {made.measured}, commit {made.commit}, load of the machine {made.load}.",
+        "",
+        "| | seconds (median) | runs | peak MiB |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent))
+    write(figure.RESULTS, HERE)

@@ -1,0 +1,66 @@
+"""The published state of every loan: of a million loans only those that differ are sent.
+
+Each row carries a fingerprint of itself, and what is stored is compared by that.
+"""
+
+import polars as pl
+import psycopg
+
+from loanmetrics.errors import StoreError
+from loanmetrics.store.ddl import FINGERPRINT, TYPES
+from loanmetrics.store.frames import DTYPES, column_types, copy_in
+from loanmetrics.tables import LOAN_STATE
+
+# A planner that could see the loans would weigh each of them in every partition.
+OF_LOANS = "WHERE loan_id = ANY ((SELECT %s::text[])::text[])"
+
+
+def replace_loans(connection: psycopg.Connection, loan_state: pl.DataFrame, touched: pl.Series | None) -> int:
+    """Replace the loans whose fingerprint differs from the stored one, of all loans or of the touched ones.
+
+    Reading 8 bytes per loan back is several times faster than sending every loan to be compared.
+    """
+    now = _fingerprinted(loan_state)
+    before = _fingerprints(connection) if touched is None else _fingerprints_of(connection, touched)
+    same = ["loan_id", FINGERPRINT.name]
+    stale = before.join(now, on=same, how="anti")
+    fresh = now.join(before, on=same, how="anti").sort("disbursement_date", "loan_id")
+    if len(stale):
+        _delete_loans(connection, stale["loan_id"])
+    if len(fresh):
+        copy_in(connection, LOAN_STATE.name, fresh, column_types(connection, LOAN_STATE.name))
+    return max(len(stale), len(fresh))
+
+
+def _fingerprinted(loan_state: pl.DataFrame) -> pl.DataFrame:
+    """Hashes depend on types, so these are fixed first.
+
+    Another version of Polars may hash differently: then every loan is rewritten, once.
+    """
+    missing = [name for name in LOAN_STATE.names if name not in loan_state.columns]
+    if missing:
+        raise StoreError(f"loan state lacks {', '.join(missing)}")
+    whole = loan_state.select(LOAN_STATE.names)
+    whole = whole.cast({column.name: DTYPES[TYPES[column.kind]] for column in LOAN_STATE.columns})
+    return whole.with_columns(whole.hash_rows().reinterpret(signed=True).alias(FINGERPRINT.name))
+
+
+def _fingerprints(connection: psycopg.Connection) -> pl.DataFrame:
+    """Stored fingerprints by loan, one array per partition: a million separate rows would take longer."""
+    query = "SELECT array_agg(loan_id), array_agg(row_hash) FROM loan_state GROUP BY tableoid"
+    schema = {"loan_id": pl.String(), FINGERPRINT.name: pl.Int64()}
+    with connection.cursor(binary=True) as cursor:
+        parts = [
+            pl.DataFrame(dict(zip(schema, row, strict=True)), schema=schema) for row in cursor.execute(query)
+        ]
+    return pl.concat([pl.DataFrame(schema=schema), *parts])
+
+
+def _fingerprints_of(connection: psycopg.Connection, loans: pl.Series) -> pl.DataFrame:
+    query = f"SELECT loan_id, row_hash FROM loan_state {OF_LOANS}"
+    rows = connection.execute(query.encode(), [loans.to_list()]).fetchall()
+    return pl.DataFrame(rows, schema={"loan_id": pl.String(), FINGERPRINT.name: pl.Int64()}, orient="row")
+
+
+def _delete_loans(connection: psycopg.Connection, loans: pl.Series) -> None:
+    connection.execute(f"DELETE FROM loan_state {OF_LOANS}".encode(), [loans.to_list()])
