@@ -14,10 +14,13 @@ import typer
 
 import loanmetrics
 from loanmetrics.commands import admin
+from loanmetrics.commands.audit import audit
 from loanmetrics.commands.compute import backfill, compute
 from loanmetrics.commands.load import load
+from loanmetrics.commands.members import members
 from loanmetrics.commands.shared import settings
 from loanmetrics.commands.show import show
+from loanmetrics.commands.token import token
 from loanmetrics.errors import LoanmetricsError
 
 
@@ -58,6 +61,9 @@ app.command()(admin.metrics)
 app.command()(admin.runs)
 app.command()(admin.migrate)
 app.add_typer(admin.config, name="config")
+app.add_typer(audit, name="audit")
+app.add_typer(members, name="members")
+app.add_typer(token, name="token")
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ CONFIG = "LOANMETRICS_CONFIG"
 # The test suite has variables of its own.
 NO_SETTINGS = (CONFIG, "LOANMETRICS_TEST_DSN", "LOANMETRICS_GOLDEN")
 FILE = "loanmetrics.toml"
-PATHS = ("home", "policy_file")
+PATHS = ("home", "policy_file", "api_secret_file", "jwks_file")
 LISTS = ("cors_origins",)
 FACTS = Path("facts")
 HELP = {
@@ -39,6 +39,11 @@ HELP = {
     "redis_url": "Redis or Valkey that workers share; unset: each has its own cache",
     "replica_url": "PostgreSQL replica that figures are read from; unset: database_url",
     "cors_origins": "web pages of which origins may call the API, separated by commas",
+    "token_issuer": "who issues our access tokens, as they say it",
+    "token_audience": "whom access tokens are meant for, as they say it",
+    "api_secret_file": "file with a secret of 32 bytes or more to sign tokens with (HS256); unset: keys in home",
+    "jwks_file": "public keys of an outside issuer of access tokens, JWKS; unset: none",
+    "jwks_issuer": "that issuer, as its tokens say it",
 }
 BIND = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^unix:/.+$"
 REDIS = r"^(rediss?(\+cluster|\+sentinel)?|unix)://."
@@ -75,6 +80,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[str, msgspec.Meta(pattern=REDIS)] | None = None
     replica_url: str | None = None
     cors_origins: tuple[Annotated[str, msgspec.Meta(pattern=ORIGIN)], ...] = ()
+    token_issuer: Annotated[str, msgspec.Meta(min_length=1)] = "loanmetrics"
+    token_audience: Annotated[str, msgspec.Meta(min_length=1)] = "loanmetrics"
+    api_secret_file: Path | None = None
+    jwks_file: Path | None = None
+    jwks_issuer: str | None = None
     sources: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """The team, as looked after from the command line: an act on the machine, told to the audit chain as its user's."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from psycopg import Connection
@@ -75,6 +75,13 @@ def set_active(settings: Settings, email: str, active: bool) -> Member:
         return store.set_active(connection, found.member_id, active, audit.operator())
 
 
+def set_access_role(settings: Settings, email: str, access_role: str) -> Member:
+    """Change what a member may do."""
+    with _at(settings) as connection:
+        found = named(connection, email)
+        return store.set_access_role(connection, found.member_id, access_role, audit.operator())
+
+
 def set_password(settings: Settings, email: str, password: str) -> Member:
     """Give a member another password."""
     secret = passwords.hashed(password)
@@ -94,10 +101,13 @@ def token_holder(settings: Settings, email: str, hours: float) -> Member:
         return found
 
 
-def keys_rotated(settings: Settings, kid: str) -> None:
-    """Tell the chain that tokens are signed with another key from now on."""
-    with _at(settings) as connection:
+def rotate_keys(settings: Settings, rotate: Callable[[], str]) -> str:
+    """Sign tokens with another key, and tell the chain which."""
+    with _at(settings) as connection, connection.transaction():
+        audit.hold(connection)
+        kid = rotate()
         audit.append(connection, event="key_rotated", actor=audit.operator(), new_value={"kid": kid})
+        return kid
 
 
 def named(connection: Connection, email: str) -> Member:
