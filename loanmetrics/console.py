@@ -30,6 +30,25 @@ HEADLINES = (
     *("active_loans", "total_portfolio", "overdue_15d_amount", "porr", "fimr", "roll", "frr"),
     *("ayr", "dqi", "on_time_rate"),
 )
+LOAN_HEADLINES = (
+    *(
+        "loan_id",
+        "customer_name",
+        "customer_phone",
+        "officer_id",
+        "branch",
+        "disbursement_date",
+        "loan_amount",
+    ),
+    *(
+        "current_dpd",
+        "outstanding_balance",
+        "arrears_amount",
+        "days_late",
+        "roll_direction",
+        "loan_risk_score",
+    ),
+)
 FATES = ("added", "changed", "removed")
 PROSE_WIDTH = 100
 INDENT = "    "
@@ -53,7 +72,7 @@ def show_frame(
         note("nothing to show")
         return
     console = out()
-    names = pick(frame, columns).columns if columns else _headlines(frame)
+    names = pick(frame, columns).columns if columns else list(dict.fromkeys([*_headlines(frame), *asked]))
     text = {name: [cell(value, kinds.get(name, "text")) for value in frame[name]] for name in names}
     beside = names if columns else _fitting(text, console.width)
     under = [name for name in asked if name not in beside]
@@ -204,6 +223,8 @@ def cell(value: object, kind: str) -> str:
             return f"{value * 100:,.1f} %"
         case (("bigint" | "int" | "score"), _):
             return f"{value:,}"
+        case "points", float():
+            return f"{value:,.1f}"
         case "seconds", _:
             return f"{value:,.1f} s"
     if isinstance(value, bool):
@@ -266,6 +287,8 @@ def _print(console: "Console", table: "Table", below: Sequence[str] = (), *, who
 
 
 def _headlines(frame: "pl.DataFrame") -> list[str]:
+    if "loan_id" in frame.columns:
+        return [name for name in LOAN_HEADLINES if name in frame.columns]
     ordered = HEADLINES if "officer_id" in frame.columns else dict.fromkeys((*PLACE, *HEADLINES))
     return [name for name in ordered if name in frame.columns] or frame.columns
 

@@ -1,6 +1,6 @@
 """What the commands share: options, settings, how a frame is printed or written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -88,15 +88,16 @@ def print_frame(
     format_: Format | None,
     output: Path | None,
     asked: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
 ) -> None:
-    """``asked`` columns are shown whatever else is."""
+    """``asked`` columns are shown whatever else is; ``kinds`` are those of other columns than figures'."""
     from loanmetrics import console
     from loanmetrics.jobs import catalogue
 
-    chosen = format_of(format_, output)
+    chosen, known = format_of(format_, output), catalogue.kinds() if kinds is None else kinds
     named = [name.strip() for name in columns.split(",") if name.strip()]
     wanted = [*named, *(name for name in asked if name not in named)] if named else []
     if chosen is Format.TABLE:
-        console.show_frame(frame, catalogue.kinds(), catalogue.band_columns(), columns=wanted, asked=asked)
+        console.show_frame(frame, known, catalogue.band_columns(), columns=wanted, asked=asked)
     else:
-        console.write_frame(console.pick(frame, wanted), chosen, output, catalogue.kinds())
+        console.write_frame(console.pick(frame, wanted), chosen, output, known)

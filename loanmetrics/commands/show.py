@@ -1,5 +1,6 @@
 """Published figures."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -8,6 +9,8 @@ from loanmetrics.commands import shared
 from loanmetrics.commands.shared import AsOf, Columns, FormatOption, Output
 
 show = typer.Typer(help="Show published figures.", no_args_is_help=True, rich_markup_mode=None)
+
+SCREEN = 50
 
 Branch = Annotated[str | None, typer.Option(help="Only this branch.")]
 Band = Annotated[str | None, typer.Option(help="Only this risk band: Green, Watch, Amber, Red.")]
@@ -58,3 +61,50 @@ def branches(
         format_,
         output,
     )
+
+
+class Tagged(StrEnum):
+    """Which flag a loan carries."""
+
+    FIMR = "fimr"
+    EARLY = "early"
+
+
+@show.command()
+def loans(
+    as_of: AsOf = None,
+    officer: Annotated[list[str] | None, typer.Option(help="Only this officer; may be repeated.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="Only this region; may be repeated.")] = None,
+    branch: Annotated[list[str] | None, typer.Option(help="Only this branch; may be repeated.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="Only loans that add to this metric or measure, with what they add to it."),
+    ] = None,
+    tagged: Annotated[
+        Tagged | None,
+        typer.Option(help="Only loans whose first installment was missed, or 1 to 6 days past due."),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Sort by this column; -column sorts descending. Default: riskiest first."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N; a table shows 50.")] = None,
+    columns: Columns = "",
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """The loans behind the figures of a day, as the run that published it knew them."""
+    from loanmetrics import console
+    from loanmetrics.jobs import loans as job
+    from loanmetrics.jobs.drilldown import Where
+
+    is_table = shared.format_of(format_, output) is shared.Format.TABLE
+    where = Where(officer or (), region or (), branch or ())
+    most = limit or (SCREEN if is_table else None)
+    settings, day = shared.settings(), shared.day(as_of)
+    if day is not None:
+        shared.computable(day, shared.today(shared.policy(settings, None)))
+    found = job.loans(settings, day, job.Choice(where, metric, tagged, sort, most))
+    shared.print_frame(found.rows, columns, format_, output, found.measures, job.kinds())
+    if len(found.rows) < found.total:
+        console.note(f"{found.total - len(found.rows):,} more loans: --limit N or --output FILE")

@@ -33,8 +33,8 @@ SCHEMA = pl.Schema(
         "fimr_tagged": pl.Boolean(),
         "current_dpd": pl.Int32(),
         "max_dpd_ever": pl.Int32(),
-        "dpd_bucket": NAMED,
-        "previous_dpd_bucket": NAMED,
+        "dpd_bucket": BUCKET,
+        "previous_dpd_bucket": BUCKET,
         "roll_direction": NAMED,
         "outstanding_balance": pl.Int64(),
         "arrears_amount": pl.Int64(),
@@ -44,6 +44,14 @@ SCHEMA = pl.Schema(
     }
 )
 SCORE = "loan_risk_score"
+KINDS = {pl.Int64(): "money", pl.Int32(): "int", pl.Boolean(): "bool", pl.Date(): "date"}
+
+
+def kinds() -> dict[str, str]:
+    """How each column of a row is to be shown."""
+    return {name: KINDS.get(kind, "text") for name, kind in SCHEMA.items() if name not in KEYS} | {
+        SCORE: "points"
+    }
 
 
 def stand(shard: Shard, book: Book) -> pl.DataFrame:

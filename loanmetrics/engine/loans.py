@@ -10,11 +10,17 @@ from loanmetrics.engine.catalogue import Catalogue
 from loanmetrics.engine.loan_state import loan_state
 from loanmetrics.engine.metric import Measure
 from loanmetrics.engine.run import PLACE, each_shard
-from loanmetrics.engine.state import State
+from loanmetrics.engine.state import Channels, State
 from loanmetrics.tables import LOAN_STATE
 
 
-def contributions(book: Book, name: str, catalogue: Catalogue) -> pl.DataFrame:
+def contributions(
+    book: Book,
+    name: str,
+    catalogue: Catalogue,
+    executor: Executor | None = None,
+    reference: Channels | None = None,
+) -> pl.DataFrame:
     """Every loan that adds to a metric or measure, with what it adds to each measure beneath it.
 
     The columns of any group's loans sum exactly to that group's measures. Distinct counts are flags: 1 on each loan
@@ -22,14 +28,19 @@ def contributions(book: Book, name: str, catalogue: Catalogue) -> pl.DataFrame:
     loan_id.
     """
     names = catalogue.measures_of(name)
-    rows = frame(book, catalogue).select("loan_id", *PLACE, *names)
+    rows = frame(book, catalogue, executor, reference).select("loan_id", *PLACE, *names)
     return rows.filter(pl.any_horizontal(pl.col(each) != 0 for each in names))
 
 
-def frame(book: Book, catalogue: Catalogue, executor: Executor | None = None) -> pl.DataFrame:
-    """One row per loan with what it adds to every measure."""
+def frame(
+    book: Book,
+    catalogue: Catalogue,
+    executor: Executor | None = None,
+    reference: Channels | None = None,
+) -> pl.DataFrame:
+    """One row per loan with what it adds to every measure; ``reference`` as in ``each_shard``."""
     loan_level = [measure for measure in catalogue.measures.values() if measure.kind != "distinct_cell"]
-    parts = each_shard(book, partial(_added, measures=loan_level), executor)
+    parts = each_shard(book, partial(_added, measures=loan_level), executor, reference)
     shards = zip(parts, book.facts.shards, strict=True)
     rows = pl.concat([_identified(part, shard.in_order().loans, book) for part, shard in shards])
     if not book.frozen_par15.is_empty():

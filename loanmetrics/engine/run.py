@@ -27,13 +27,16 @@ Result = TypeVar("Result")
 Visit = Callable[[State], Result]
 
 
-def each_shard(book: Book, visit: "Visit[Result]", executor: Executor | None = None) -> list[Result]:
+def each_shard(
+    book: Book, visit: "Visit[Result]", executor: Executor | None = None, reference: Channels | None = None
+) -> list[Result]:
     """Stand in every shard at the end of the as-of day and take what ``visit`` makes of it.
 
-    One task per shard; ``executor`` says where they run, one after the other by default.
+    One task per shard; ``executor`` says where they run, one after the other by default. ``reference`` are the
+    channels of the whole book, for one that holds only some of its loans.
     """
-    reference = channels(book)
-    tasks = [(shard, book, reference, visit) for shard in book.facts.shards]
+    used = channels(book) if reference is None else reference
+    tasks = [(shard, book, used, visit) for shard in book.facts.shards]
     if executor is None:
         return [visit_shard(*task) for task in tasks]
     return list(executor.map(visit_shard, *zip(*tasks, strict=True))) if tasks else []

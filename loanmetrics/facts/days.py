@@ -5,7 +5,6 @@ be made again: they are taken away with their shard, and once they have not been
 """
 
 import os
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ BETWEEN = "_"
 UNDER_WAY = ".new"
 LONGEST_WRITE = 3600
 KEEP_SECONDS = 7 * 24 * 3600
-KEEP_DAYS = 16
+MOST_BYTES = 8 << 30
 
 
 @dataclass(frozen=True)
@@ -64,29 +63,26 @@ class Days:
                 os.utime(path)
 
     def prune(self, shards: Collection[str]) -> None:
-        """Take away files of other shards than these, and of days that were not read for long or of which many were."""
-        if not self.folder.is_dir():
-            return
-        read = defaultdict[str, float](float)
-        for path, when in self._files():
-            if path.name.split(BETWEEN)[2].removesuffix(SUFFIX) not in shards:
+        """Take away files of other shards than these, and what ``trim`` does."""
+        for _, path, _ in self._read():
+            if path.name.removesuffix(SUFFIX).split(BETWEEN)[2] not in shards:
                 path.unlink(missing_ok=True)
-            else:
-                read[_day(path)] = max(read[_day(path)], when)
-        for path in self.folder.glob(f"*{UNDER_WAY}"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < time() - LONGEST_WRITE:
-                    path.unlink()
-        newest = sorted(read, key=lambda day: -read[day])[:KEEP_DAYS]
-        for path, when in self._files():
-            if _day(path) not in newest or when < time() - KEEP_SECONDS:
+        self.trim()
+
+    def trim(self) -> None:
+        """Take away what nobody read for long, the oldest of what is too much, and what was never finished."""
+        total = 0
+        for when, path, size in sorted(self._read(), reverse=True):
+            total += size
+            if total > MOST_BYTES or when < time() - KEEP_SECONDS:
+                path.unlink(missing_ok=True)
+        for when, path, _ in self._read(UNDER_WAY):
+            if when < time() - LONGEST_WRITE:
                 path.unlink(missing_ok=True)
 
-    def _files(self) -> Iterator[tuple[Path, float]]:
-        for path in self.folder.glob(f"*{SUFFIX}"):
+    def _read(self, suffix: str = SUFFIX) -> Iterator[tuple[float, Path, int]]:
+        """Every file with when it was read last and how large it is."""
+        for path in self.folder.glob(f"*{suffix}"):
             with suppress(FileNotFoundError):
-                yield path, path.stat().st_mtime
-
-
-def _day(path: Path) -> str:
-    return path.name.split(BETWEEN)[0]
+                about = path.stat()
+                yield about.st_mtime, path, about.st_size

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,20 @@ import psycopg
 
 import loanmetrics
 from loanmetrics.engine import drilldown
-from loanmetrics.engine.book import Book, Shard
+from loanmetrics.engine.book import Book, Facts, Shard
+from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.loans import contributions
+from loanmetrics.engine.run import PLACE
+from loanmetrics.engine.state import channels
 from loanmetrics.facts.lake import Lake, ShardFiles, Version
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import people, runs
 
+# Of more loans than this share of all, the whole day is made.
+MOST_CHOSEN = 0.2
+# Digits of a phone number that everybody may see.
+SHOWN = 4
 NONE_GONE = pl.Series("loan", [], dtype=pl.Int32)
 STORED_BY = """
     SELECT max(run_id COLLATE "C") FROM (
@@ -82,10 +90,63 @@ def loan_rows(
     Made once per shard of the facts, in parallel, and kept beside them. With ``where`` only these loans, and if the
     day is not kept yet, only these officers' loans are made.
     """
-    kept = Kept(lake, version, day, where)
-    rows = pl.concat(list(kept.scans(settings.readers)))
+    rows = pl.concat(list(Kept(lake, version, day, where).scans(settings.readers)))
     scored = drilldown.scored(rows, drilldown.largest(rows))
     return scored.filter(where.chosen).drop(drilldown.KEYS)
+
+
+def explains(
+    settings: Settings, lake: Lake, version: Version, day: date, metric: str, where: Where = ALL
+) -> pl.DataFrame:
+    """The loans behind a metric or measure, and what each adds to every measure beneath it: they sum exactly to it.
+
+    Frozen PAR15 stands on rows without a loan. Distinct counts are flags: officers with a row of 1 are counted once.
+    """
+    book = book_of(lake, version, day)
+    some = book.facts
+    if where:
+        cells = some.cells.filter(where.chosen)["cell"]
+        some = replace(some, shards=tuple(of_cells(shard, cells) for shard in some.shards))
+    with ThreadPoolExecutor(settings.readers) as pool:
+        rows = contributions(replace(book, facts=some), metric, load(), pool, channels(book))
+    return _dated(rows.filter(where.chosen), some)
+
+
+def _dated(rows: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """With each loan's disbursement date, by which its names are found."""
+    mine = pl.col("loan_id").is_in(rows["loan_id"].implode())
+    dates = pl.col("disbursed").cast(pl.Date).alias("disbursement_date")
+    found = pl.concat([shard.loans.filter(mine).select("loan_id", dates) for shard in facts.shards]).collect()
+    front = ("loan_id", *PLACE, "disbursement_date")
+    dated = rows.join(found, on="loan_id", how="left", maintain_order="left")
+    return dated.select(*front, pl.exclude(front))
+
+
+def with_names(connection: psycopg.Connection, loans: pl.DataFrame) -> pl.DataFrame:
+    """Add ``customer_name``, ``customer_phone`` and ``officer_name`` to loans, as the lender has them now.
+
+    Loans are known by ``loan_id``, ``disbursement_date`` and ``officer_id``; those that the lender no longer has stay,
+    without names. Give a page or an export's chunk at a time.
+    """
+    return pl.concat([loans, people.names(connection, loans)], how="horizontal")
+
+
+def masked(phone: pl.Expr) -> pl.Expr:
+    """A phone number's last four digits."""
+    shown = pl.when(phone.str.len_chars() > SHOWN).then(phone.str.tail(SHOWN)).otherwise(pl.lit(""))
+    return pl.when(phone.is_not_null()).then(pl.lit("****") + shown)
+
+
+def book_of(lake: Lake, version: Version, day: date) -> Book:
+    """A day's book by what a version knew, under its policy."""
+    return Book(lake.facts(version), day, Policy.from_dict(version.policy))
+
+
+def of_cells(shard: Shard, cells: pl.Series) -> Shard:
+    """The loans of some cells."""
+    loans = shard.loans.filter(pl.col("cell").is_in(cells.implode())).collect()
+    mine = pl.col("loan").is_in(loans["loan"].implode())
+    return Shard(loans.lazy(), shard.schedule.filter(mine), shard.repayments.filter(mine), ordered=True)
 
 
 @dataclass(frozen=True)
@@ -101,7 +162,7 @@ class Kept:
         """The loans of each shard that stand in this version."""
         paths = {files: self._whole(files) for files in self.version.shards}
         missing = [files for files, path in paths.items() if not path.exists()]
-        if missing and self.where:
+        if missing and self._few:
             paths |= {files: self._some(files) for files in missing}
             self._make({files: paths[files] for files in missing}, workers)
         elif missing:
@@ -115,7 +176,8 @@ class Kept:
 
     def _make(self, wanted: dict[ShardFiles, Path], workers: int) -> None:
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(self._made, *zip(*wanted.items(), strict=True)))
+            list(pool.map(self._made, wanted.keys(), wanted.values()))
+        self.lake.days.trim()
 
     def _made(self, files: ShardFiles, path: Path) -> None:
         """Make one file, unless it is there. Retired loans are in it too: earlier versions have them."""
@@ -123,23 +185,28 @@ class Kept:
             return
         shard = self.lake.shard(files, NONE_GONE)
         if path != self._whole(files):
-            shard = chosen(shard, self._cells["cell"])
-        states = drilldown.stand(shard, self._book)
-        self.lake.days.keep(path, drilldown.named(states, shard.loans, self._every_cell, self._book))
+            shard = of_cells(shard, self._cells["cell"])
+        states, places = drilldown.stand(shard, self._book), self._every_cell.drop("loans")
+        self.lake.days.keep(path, drilldown.named(states, shard.loans, places, self._book))
 
     @cached_property
     def _book(self) -> Book:
-        return Book(self.lake.facts(self.version), self.day, Policy.from_dict(self.version.policy))
+        return book_of(self.lake, self.version, self.day)
 
     @cached_property
     def _every_cell(self) -> pl.DataFrame:
-        return self.lake.small(self.version, "cells").drop("loans")
+        return self.lake.small(self.version, "cells")
 
     @cached_property
     def _cells(self) -> pl.DataFrame:
-        """All cells of the officers who have a cell that is asked for."""
+        """All cells of the officers who have a cell that is asked for: scores weigh an officer's loans together."""
         officers = self._every_cell.filter(self.where.chosen)["officer_id"]
         return self._every_cell.filter(pl.col("officer_id").is_in(officers.implode()))
+
+    @property
+    def _few(self) -> bool:
+        """Whether making these officers' loans alone is worth it."""
+        return int(self._cells["loans"].sum()) <= MOST_CHOSEN * int(self._every_cell["loans"].sum())
 
     def _whole(self, files: ShardFiles) -> Path:
         return self.lake.days.path(self.day, self._key, files.name)
@@ -154,20 +221,5 @@ class Kept:
         return _hash([loanmetrics.__version__, drilldown.SCHEMA, self.version.policy, holidays])
 
 
-def chosen(shard: Shard, cells: pl.Series) -> Shard:
-    """The loans of some cells."""
-    loans = shard.loans.filter(pl.col("cell").is_in(cells.implode())).collect()
-    mine = pl.col("loan").is_in(loans["loan"].implode())
-    return Shard(loans.lazy(), shard.schedule.filter(mine), shard.repayments.filter(mine), ordered=True)
-
-
 def _hash(what: object) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-
-
-def with_names(connection: psycopg.Connection, loans: pl.DataFrame) -> pl.DataFrame:
-    """Add ``customer_name``, ``customer_phone`` and ``officer_name`` to loans, as the lender has them now.
-
-    Loans that the lender no longer has stay, without names.
-    """
-    return pl.concat([loans, people.names(connection, loans)], how="horizontal")

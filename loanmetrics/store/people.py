@@ -5,7 +5,8 @@ import psycopg
 from psycopg import sql
 
 NAMES = ("customer_name", "customer_phone", "officer_name")
-# One look-up by key for each row, however many rows there are; the date leads to the loan's partition.
+# One look-up by key for each row, however many rows there are: a subquery with OFFSET is not made a join over whole
+# tables. The date leads to the loan's partition.
 QUERY = """
     SELECT found.loan_id IS NOT NULL, found.customer_name, found.customer_phone,
         (SELECT officer_name FROM officers WHERE officers.officer_id = asked.officer_id)
@@ -21,7 +22,7 @@ QUERY = """
     ) found ON true
     ORDER BY place
 """
-BY_KEY = sql.SQL(QUERY).format(which=sql.SQL("loans.disbursement_date = asked.day"))
+BY_KEY = sql.SQL(QUERY).format(which=sql.SQL("loans.disbursement_date = asked.day OFFSET 0"))
 BY_LOAN = sql.SQL(QUERY).format(which=sql.SQL("true ORDER BY loans.disbursement_date LIMIT 1"))
 SCHEMA = pl.Schema({"found": pl.Boolean(), **dict.fromkeys(NAMES, pl.String())})
 
@@ -37,11 +38,15 @@ def names(connection: psycopg.Connection, loans: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ask(connection: psycopg.Connection, query: sql.Composed, loans: pl.DataFrame) -> pl.DataFrame:
-    given = {
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(query, given(loans)).fetchall()
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def given(loans: pl.DataFrame) -> dict[str, list[object]]:
+    """The parameters of a query."""
+    return {
         "loans": loans["loan_id"].to_list(),
         "days": loans["disbursement_date"].to_list(),
         "officers": loans["officer_id"].cast(pl.String).to_list(),
     }
-    with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(query, given).fetchall()
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")

@@ -1,0 +1,107 @@
+"""Loans behind the figures of a day, for people: chosen, named, sorted; phone numbers show their last digits only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+import psycopg
+
+from loanmetrics.engine import drilldown
+from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.run import PLACE
+from loanmetrics.errors import UsageError, unknown
+from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.jobs import catalogue
+from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.drilldown import Where, explains, knowledge, loan_rows, masked, with_names
+from loanmetrics.jobs.paging import in_order, ordered
+from loanmetrics.jobs.running import lake_of
+from loanmetrics.settings import Settings
+from loanmetrics.store.people import NAMES
+from loanmetrics.store.publish import newest_day
+from loanmetrics.store.session import connect
+
+TAGS = {"fimr": "fimr_tagged", "early": "early_indicator_tagged"}
+NAMED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which loans to show, and how: ``metric`` those that add to it, ``tagged`` those that carry the flag."""
+
+    where: Where
+    metric: str | None = None
+    tagged: str | None = None
+    sort: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The loans of ``day`` as ``run_id`` knew them; ``measures`` are what they add, ``total`` how many there are."""
+
+    day: date
+    run_id: str
+    rows: pl.DataFrame
+    measures: tuple[str, ...]
+    total: int
+
+
+def loans(settings: Settings, as_of: date | None, choice: Choice) -> Found:
+    """Loans of a day, the newest published by default."""
+    with opened(settings) as url, connect(url, "loanmetrics show loans") as connection:
+        lake = lake_of(settings, connection)
+        day = as_of or newest_day(connection)
+        if day is None:
+            raise UsageError("nothing is published", "run: loanmetrics compute")
+        version = knowledge(connection, lake, day)
+        _insist(lake, version, choice.where)
+        rows, measures = _rows(settings, lake, version, day, choice)
+        order = ordered(rows, _sort(choice, measures), "loan_id")
+        total = rows.select(pl.len()).collect().item()
+        shown = in_order(rows, order).head(total if choice.limit is None else choice.limit).collect()
+        return Found(day, version.run_id, _named(connection, shown), measures, total)
+
+
+def kinds() -> dict[str, str]:
+    """How each column is to be shown."""
+    return catalogue.kinds() | drilldown.kinds()
+
+
+def _insist(lake: Lake, version: Version, where: Where) -> None:
+    """Refuse a name that neither a loan nor the officers' list knows."""
+    both = [lake.small(version, name).select(PLACE) for name in ("cells", "officers")]
+    known = pl.concat(both)
+    for what, given in (("officer", where.officer_id), ("region", where.region), ("branch", where.branch)):
+        choices = known["officer_id" if what == "officer" else what].unique().to_list()
+        for name in given:
+            if name not in choices:
+                raise unknown(what, name, choices)
+
+
+def _rows(
+    settings: Settings, lake: Lake, version: Version, day: date, choice: Choice
+) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+    every = loan_rows(settings, lake, version, day, choice.where)
+    rows, measures = every, tuple[str, ...]()
+    if choice.metric is not None:
+        measures = load().measures_of(choice.metric)
+        added = explains(settings, lake, version, day, choice.metric, choice.where).lazy()
+        known = every.drop("officer_id", "region", "branch", "disbursement_date")
+        rows = added.join(known, on="loan_id", how="left", maintain_order="left")
+    return rows.filter(TAGS[choice.tagged]) if choice.tagged else rows, measures
+
+
+def _sort(choice: Choice, measures: Sequence[str]) -> list[str]:
+    if choice.sort:
+        return [name.strip() for name in choice.sort.split(",")]
+    return [f"-{name}" for name in (*measures, drilldown.SCORE)]
+
+
+def _named(connection: psycopg.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    parts = [with_names(connection, part) for part in rows.iter_slices(NAMED_AT_ONCE)]
+    named = pl.concat(parts) if parts else with_names(connection, rows)
+    return named.select("loan_id", *NAMES, pl.exclude("loan_id", *NAMES)).with_columns(
+        masked(pl.col("customer_phone")).alias("customer_phone")
+    )
