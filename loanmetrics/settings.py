@@ -6,6 +6,7 @@ file named by ``LOANMETRICS_CONFIG``), then has its default. Unknown names are r
 
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from loanmetrics.policy import Policy
 
 PREFIX = "LOANMETRICS_"
 CONFIG = "LOANMETRICS_CONFIG"
+# prometheus_client takes it from nowhere else.
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
 # The test suite has variables of its own.
 NO_SETTINGS = (CONFIG, "LOANMETRICS_TEST_DSN", "LOANMETRICS_GOLDEN")
 FILE = "loanmetrics.toml"
@@ -98,10 +101,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         found |= _from_environment(environment)
         values = {name: value for name, (value, _) in found.items()}
         sources = {name: source for name, (_, source) in found.items()}
-        try:
-            return msgspec.convert({**values, "sources": sources}, cls, strict=False, dec_hook=_path)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"settings: {error}") from None
+        return _settings({**values, "sources": sources})
+
+    def but(self, source: str, **given: Any) -> "Settings":
+        """These settings with what ``source`` gave in their place (None: nothing), held to the same rules."""
+        changed = {name: value for name, value in given.items() if value is not None}
+        sources = {**self.sources, **dict.fromkeys(changed, source)}
+        return _settings({**msgspec.structs.asdict(self), **changed, "sources": sources})
 
     def rows(self) -> list[dict[str, str]]:
         """Every setting with its default, value (secrets masked), source and help."""
@@ -142,6 +148,19 @@ def load_policy(path: Path | None) -> Policy:
     return Policy() if path is None else Policy.from_toml(_text(path, "policy"))
 
 
+def share_metrics(folder: Path) -> None:
+    """Let the processes that this one forks count together in ``folder``."""
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("prometheus_client is imported already: it would count in each process apart")
+    os.environ[METRICS] = str(folder)
+
+
+def metrics_folder() -> Path | None:
+    """Where this process counts together with others, if it does."""
+    folder = os.environ.get(METRICS)
+    return Path(folder) if folder else None
+
+
 def masked(text: str) -> str:
     """``text`` without the passwords of database URLs.
 
@@ -151,6 +170,13 @@ def masked(text: str) -> str:
     for pattern in SECRETS:
         text = pattern.sub(r"\1***", text)
     return text
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"settings: {error}") from None
 
 
 def _from_file(environment: Mapping[str, str], folder: Path) -> dict[str, tuple[Any, str]]:

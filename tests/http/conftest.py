@@ -6,9 +6,9 @@ import pytest
 
 from tests.http import valkey as server
 from tests.http.valkey import Valkey
-from tests.jobs.conftest import published_sample, sample, small, small_book
+from tests.jobs.conftest import home, published_sample, run, sample, small, small_book
 
-__all__ = ["published_sample", "sample", "small", "small_book"]
+__all__ = ["home", "published_sample", "run", "sample", "small", "small_book"]
 
 
 @pytest.fixture

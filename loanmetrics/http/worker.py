@@ -1,0 +1,49 @@
+"""A threaded worker that slow clients cannot occupy: a request arrives in time, and its answer is taken in time."""
+
+import socket
+import struct
+import time
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+
+class PunctualWorker(ThreadWorker):  # type: ignore[misc]
+    """Gives a client ``receive`` seconds to send a request, and ``send`` seconds to take each piece of the answer.
+
+    Without this, as many silent clients as there are threads stop a worker. Idle connections cost no thread anyway.
+    """
+
+    receive = 15.0
+    send = 30
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arriving: dict[Any, float] = {}
+
+    def handle(self, conn: Any) -> Any:
+        """One request, from the first byte to the last, in a thread."""
+        self._arriving[conn] = time.monotonic() + self.receive
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", self.send, 0))
+        try:
+            return super().handle(conn)
+        finally:
+            self._arriving.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """A request without a body has arrived; one with a body is still on its way."""
+        if not any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers):
+            self._arriving.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:
+        """Called about once a second, while workers stop too."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, deadline in list(self._arriving.items()):
+            if deadline <= now:
+                self._arriving.pop(conn, None)
+                # What has arrived can still be read and answered; the thread that waits for more wakes up.
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
