@@ -29,7 +29,8 @@ class Session:
 def login(connection: Connection, email: str, password: str, address: str) -> Session:
     """Let a member in by his password; ``address`` is where the request came from.
 
-    Raises AuthenticationError, the same whatever was wrong, or TooManyAttemptsError.
+    Raises AuthenticationError, the same whatever was wrong, or TooManyAttemptsError. No transaction may be open:
+    what failed has to be remembered.
     """
     account = email.strip().lower()
     attempt = tokens.attempt(connection, account, address)
@@ -42,16 +43,18 @@ def login(connection: Connection, email: str, password: str, address: str) -> Se
     if passwords.outdated(stored):
         members.rehash(connection, member.member_id, stored, passwords.hashed(password))
     with connection.transaction():
-        _tell(connection, "login", member.member_id, address)
-        refresh = tokens.issue(connection, member.member_id)
+        if members.held(connection, member.member_id) != member:
+            raise AuthenticationError(WRONG)
         tokens.succeeded(connection, attempt)
-    return Session(member, refresh)
+        session = Session(member, tokens.issue(connection, member.member_id))
+        _tell(connection, "login", member.member_id, address)
+        return session
 
 
 def refresh(connection: Connection, text: str) -> Session:
     """A new refresh token for an old one, which is then used up; shown again, it ends its whole family.
 
-    Raises AuthenticationError.
+    Raises AuthenticationError. No transaction may be open: the end of a family has to last.
     """
     with connection.transaction():
         session = _refreshed(connection, text)

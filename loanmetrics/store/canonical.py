@@ -7,6 +7,8 @@ an exponent, superfluous zeros or a negative zero.
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii as quoted
+from operator import itemgetter
 from typing import Any
 
 
@@ -16,16 +18,17 @@ def canonical(value: Any) -> str:
     >>> canonical({"b": [1.50, None], "a": "é"})
     '{"a":"\\\\u00e9","b":[1.5,null]}'
     """
-    match value:
-        case None | bool() | str():
-            return json.dumps(value)
-        case int() | float() | Decimal():
-            return _number(value)
-        case Mapping():
-            pairs = sorted((str(name), canonical(inner)) for name, inner in value.items())
-            return "{" + ",".join(f"{json.dumps(name)}:{inner}" for name, inner in pairs) + "}"
-        case list() | tuple():
-            return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, str):
+        return quoted(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int | float | Decimal):
+        return _number(value)
+    if isinstance(value, Mapping):
+        pairs = sorted(((str(name), inner) for name, inner in value.items()), key=itemgetter(0))
+        return "{" + ",".join([f"{quoted(name)}:{canonical(inner)}" for name, inner in pairs]) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(canonical, value)) + "]"
     raise TypeError(f"{type(value).__name__} has no canonical text")
 
 

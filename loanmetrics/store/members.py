@@ -90,6 +90,11 @@ def by_id(connection: psycopg.Connection, member_id: int) -> Member | None:
     return _one(connection, " WHERE member_id = %s", member_id)
 
 
+def held(connection: psycopg.Connection, member_id: int) -> Member | None:
+    """The member with this id, whom nobody else can change until the transaction ends."""
+    return _one(connection, " WHERE member_id = %s FOR UPDATE", member_id)
+
+
 def by_email(connection: psycopg.Connection, email: str) -> Member | None:
     """The member with this e-mail address, in whatever case it is written."""
     return _one(connection, " WHERE lower(member_email) = lower(%s)", email)
@@ -141,8 +146,7 @@ def _change(
     actor: str,
 ) -> Member:
     with connection.transaction():
-        audit.hold(connection)
-        before = by_id(connection, member_id)
+        before = held(connection, member_id)
         if before is None:
             raise NotFoundError(f"no team member {member_id}", "loanmetrics members list")
         connection.execute(

@@ -1,4 +1,8 @@
-"""Refresh tokens and failed log-ins, kept where all workers see them; of a token only its hash."""
+"""Refresh tokens and failed log-ins, kept where all workers see them; of a token only its hash.
+
+Whoever changes tokens of a member holds the member's row first, and appends to the audit chain last: so nobody waits
+for somebody who waits for him.
+"""
 
 import hashlib
 import math
@@ -17,7 +21,14 @@ PER_ADDRESS = 30
 RECENT = """
     SELECT count(*), extract(epoch FROM min(attempted_at) + %(window)s - clock_timestamp())::float8
     FROM login_attempts
-    WHERE {column} = %(of)s AND attempted_at > clock_timestamp() - %(window)s AND attempt_id <= %(attempt)s
+    WHERE {column} = %(of)s AND attempted_at > clock_timestamp() - %(window)s
+"""
+
+# Rows that somebody else is at work on are left for the next time: waiting for them could be waiting for ever.
+FORGET = """
+    DELETE FROM refresh_tokens WHERE token_hash IN (
+        SELECT token_hash FROM refresh_tokens WHERE expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED
+    )
 """
 
 
@@ -42,7 +53,7 @@ class Held:
 def issue(connection: psycopg.Connection, member_id: int, family: str | None = None) -> Refresh:
     """A new token, of a new family unless it follows another one; those that have run out are forgotten."""
     text = secrets.token_urlsafe(32)
-    connection.execute("DELETE FROM refresh_tokens WHERE expires_at < clock_timestamp()")
+    connection.execute(FORGET)
     row = connection.execute(
         "INSERT INTO refresh_tokens (token_hash, family, member_id, issued_at, expires_at)"
         " VALUES (%s, %s, %s, clock_timestamp(), clock_timestamp() + %s) RETURNING expires_at",
@@ -53,11 +64,15 @@ def issue(connection: psycopg.Connection, member_id: int, family: str | None = N
 
 
 def show(connection: psycopg.Connection, text: str) -> Held | None:
-    """What is known of a token, which nobody else can use until the transaction ends."""
+    """What is known of a token; nobody else can change any of its member's until the transaction ends."""
+    connection.execute(
+        "SELECT FROM team_members"
+        " WHERE member_id = (SELECT member_id FROM refresh_tokens WHERE token_hash = %s) FOR UPDATE",
+        [digest(text)],
+    )
     row = connection.execute(
-        "SELECT family, member_id, used_at IS NOT NULL,"
-        " revoked_at IS NULL AND expires_at > clock_timestamp()"
-        " FROM refresh_tokens WHERE token_hash = %s FOR UPDATE",
+        "SELECT family, member_id, used_at IS NOT NULL, revoked_at IS NULL AND expires_at > clock_timestamp()"
+        " FROM refresh_tokens WHERE token_hash = %s",
         [digest(text)],
     ).fetchone()
     return Held(*row) if row else None
@@ -92,8 +107,8 @@ def attempt(connection: psycopg.Connection, account: str, address: str) -> int:
     assert row is not None
     number: int = row[0]
     waits = [
-        _wait(connection, "account_hash", account, number, PER_ACCOUNT),
-        _wait(connection, "address_hash", address, number, PER_ADDRESS),
+        _wait(connection, "account_hash", account, PER_ACCOUNT),
+        _wait(connection, "address_hash", address, PER_ADDRESS),
     ]
     if wait := max(waits):
         succeeded(connection, number)
@@ -111,10 +126,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _wait(connection: psycopg.Connection, column: str, of: str, attempt: int, most: int) -> int:
+def _wait(connection: psycopg.Connection, column: str, of: str, most: int) -> int:
     """Seconds until one more attempt is allowed."""
     row = connection.execute(
-        RECENT.format(column=column).encode(), {"of": digest(of), "window": WINDOW, "attempt": attempt}
+        RECENT.format(column=column).encode(), {"of": digest(of), "window": WINDOW}
     ).fetchone()
     assert row is not None
     count, seconds = row

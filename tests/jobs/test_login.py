@@ -14,7 +14,7 @@ from loanmetrics.errors import AuthenticationError, TooManyAttemptsError, UsageE
 from loanmetrics.http.tokens import Team, Tokens
 from loanmetrics.jobs import login, members, passwords
 from loanmetrics.settings import Settings
-from loanmetrics.store import tokens
+from loanmetrics.store import audit, tokens
 from loanmetrics.store.audit_check import verify
 from loanmetrics.store.members import Member, password_hash
 from loanmetrics.store.session import connect
@@ -199,6 +199,49 @@ def test_of_two_who_refresh_at_once_one_gets_in_and_then_neither(
         (given,) = [answer for answer in pool.map(show, range(2)) if answer]
     with pytest.raises(AuthenticationError):
         login.refresh(connection, given)
+
+
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+
+
+def test_nobody_waits_for_one_who_waits_for_him(
+    database: str, settings: Settings, connection: psycopg.Connection, ada: Member
+) -> None:
+    """A token is being shown when its member is changed: the change waits, and holds nothing the other needs."""
+    text = enter(connection).refresh.text
+    with connect(database) as watching, ThreadPoolExecutor(1) as pool:
+        with connection.transaction():
+            held = tokens.show(connection, text)
+            change = pool.submit(members.set_active, settings, EMAIL, False)
+            while watching.execute(WAITING).fetchone() == (0,):
+                assert not change.done()
+            assert held is not None
+            tokens.revoke(connection, held.family)
+            audit.append(connection, event="logout", actor=f"member:{ada.member_id}")
+        assert not change.result().is_active
+    assert [event for event, _ in events(connection)][-2:] == ["logout", "member_disabled"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_member_put_out_while_the_password_is_looked_at_stays_out(
+    settings: Settings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Even one who is let in again: tokens of before are gone."""
+    matches = passwords.matches
+
+    def and_others_commit(password: str, stored: str | None) -> bool:
+        right = matches(password, stored)
+        members.set_active(settings, EMAIL, False)
+        if late:
+            members.set_active(settings, EMAIL, True)
+        return right
+
+    monkeypatch.setattr(passwords, "matches", and_others_commit)
+    with pytest.raises(AuthenticationError, match=login.WRONG):
+        enter(connection)
+    assert connection.execute("SELECT count(*) FROM refresh_tokens").fetchone() == (0,)
 
 
 def test_logging_out_ends_the_family(connection: psycopg.Connection, ada: Member) -> None:

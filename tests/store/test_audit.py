@@ -1,5 +1,7 @@
 """The chain holds until somebody who masters the database lays hands on it, and then it shows where."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from loanmetrics.jobs import audit as jobs
 from loanmetrics.store import audit, runs
 from loanmetrics.store.audit import START, Head
 from loanmetrics.store.audit_check import Fault, verify
@@ -82,6 +85,44 @@ def test_whatever_is_told_is_found_sound(connection: psycopg.Connection) -> None
     assert report.fault is None
     assert report.head == audit.head(connection)
     assert report.rows == report.head.audit_id
+
+
+def test_anybody_can_check_a_row_by_what_is_written_about_it(connection: psycopg.Connection) -> None:
+    """The rule of docs/audit.md, followed without our code."""
+    tell(connection, 1)
+    made = audit.append(
+        connection,
+        event="status",
+        actor="member:1",
+        officer_id="O1",
+        new_value={"b": [1, 0.25], "a": "\u00e9"},
+    )
+    query = "SELECT to_jsonb(t) - 'row_hash' FROM audit_tracking t ORDER BY audit_id DESC LIMIT 1"
+    (row,) = connection.execute(query.encode()).fetchone() or ({},)
+    moment = made["recorded_at"].isoformat(timespec="microseconds").replace("+00:00", "Z")
+    told = {name: value for name, value in row.items() if value is not None} | {"recorded_at": moment}
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == made["row_hash"]
+
+
+def test_an_export_records_where_the_chain_ends(connection: psycopg.Connection) -> None:
+    rows = tell(connection, 2)
+    assert jobs.exported(connection, "officers.xlsx") == audit.head(connection)
+    tamper(connection, f"DELETE FROM audit_tracking WHERE audit_id = {rows[1]['audit_id']}")
+    last = rows[1]["audit_id"]
+    what = f"row {last} is missing when export officers.xlsx was made"
+    assert verify(connection).fault == Fault(last, what)
+
+
+def test_migrations_are_told(connection: psycopg.Connection) -> None:
+    rows = connection.execute(
+        "SELECT new_value FROM audit_tracking WHERE event = 'migrated' ORDER BY audit_id"
+    )
+    told = [value for (value,) in rows]
+    assert told[0] == {"migration": "0007.audit-and-access"}
+    tables = {value["table"]: value["columns"] for value in told if "table" in value}
+    assert "risk_score" in tables["officer_metrics_daily"]
+    assert "risk_score" in tables["branch_metrics_daily"]
 
 
 def test_a_row_that_is_rolled_back_leaves_no_gap(connection: psycopg.Connection) -> None:
