@@ -1,6 +1,6 @@
 """The book: facts + day + policy. Everything the engine may read, as lazy frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from loanmetrics.policy import Policy
 LOAN_ORDER = ("loan",)
 DUE_ORDER = ("loan", "due", "number")
 REPAYMENT_ORDER = ("loan", "day", "repayment_id")
+HELD = dict.fromkeys(("table_name", "rule", "row_key", "loan_id"), pl.String())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Facts:
 
     ``cells`` (cell, officer_id, region, branch), ``officers`` (officer_id, officer_name, region, branch,
     primary_channel, listed), ``channels`` (channel, name), ``methods`` (method, name), ``holidays`` (day),
-    ``par15`` (snapshot_day, officer_id, region, branch, exposure, loans).
+    ``par15`` (snapshot_day, officer_id, region, branch, exposure, loans), ``held`` (table_name, rule, row_key,
+    loan_id), the rows held back.
     """
 
     shards: tuple[Shard, ...]
@@ -52,6 +54,7 @@ class Facts:
     methods: pl.DataFrame
     holidays: pl.DataFrame
     par15: pl.DataFrame
+    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=HELD))
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,14 @@ def used_channels(book: Book) -> pl.Series:
     return facts.channels.join(seen, on="channel", how="semi")["name"]
 
 
-def channels(book: Book) -> Channels:
-    """Reference channels of every cell: the officer's own if the book uses it, else the policy's."""
+def channels(book: Book, used: pl.Series | None = None) -> Channels:
+    """Reference channels of every cell: the officer's own if the book uses it, else the policy's.
+
+    ``used`` names the channels in use, if these are not to be read from the book's own loans.
+    """
     facts = book.facts
     names = facts.channels.sort("channel")["name"]
-    usable = names.is_in(used_channels(book).implode()).to_numpy()
+    usable = names.is_in((used_channels(book) if used is None else used).implode()).to_numpy()
     fallback = usable & names.is_in(book.policy.pure_channels).to_numpy()
     officers = facts.cells.sort("cell").join(
         facts.officers, on="officer_id", how="left", maintain_order="left"

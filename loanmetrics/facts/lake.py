@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import polars as pl
 
-from loanmetrics.engine.book import DUE_ORDER, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
+from loanmetrics.engine.book import DUE_ORDER, HELD, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
 from loanmetrics.errors import DataError
 from loanmetrics.facts.days import FOLDER, Days
 from loanmetrics.facts.prepare import Intake
@@ -156,9 +156,10 @@ class Lake:
     def facts(self, version: Version) -> Facts:
         """A version's facts, as lazy scans of its shards."""
         named = {name: self.small(version, name) for name in NAMED}
+        held = self.small(version, "held").select(HELD)
         return Facts(
             tuple(self.shards(version)),
-            **(named | {"cells": inhabited(named["cells"])}),
+            **(named | {"cells": inhabited(named["cells"]), "held": held}),
         )
 
     def shards(self, version: Version) -> Iterator[Shard]:
@@ -287,4 +288,5 @@ def in_memory(connection: "DuckDBPyConnection") -> Facts:
         name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl()
         for name, order in SMALL_ORDERS.items()
     }
-    return Facts((Shard(**frames, ordered=True),), **small)
+    held = connection.sql(f"SELECT {', '.join(HELD)} FROM held").pl()
+    return Facts((Shard(**frames, ordered=True),), **small, held=held)

@@ -1,0 +1,101 @@
+"""What changed, and why: causes sum exactly to the change, whatever happened between two states of a lender."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import polars as pl
+from hypothesis import HealthCheck, given, settings
+
+from loanmetrics.engine import results, run
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.diff import causes, diff
+from loanmetrics.engine.diff.figures import EXACT, figures, of
+from tests import support
+from tests.laws.changes import Two, states
+from tests.strategies import Case
+
+EXAMPLES = int(os.environ.get("LOANMETRICS_BOOKS", "150"))
+CATALOGUE = load()
+NUMBERS = [*CATALOGUE.measures, *CATALOGUE.metrics]
+Figures = Mapping[tuple[str, str], object]
+SEEN: Counter[str] = Counter()
+
+
+def book_of(case: Case) -> Book:
+    book, _ = support.book_of(case.rows, case.as_of, case.policy, case.frozen)
+    return replace(book, facts=support.resharded(book.facts, 2))
+
+
+def redefined(catalogue: Catalogue) -> Catalogue:
+    """Entries counted twice; a score without its first term."""
+    entries = replace(catalogue.measures["total_entries"], sql="2 * entries")
+    fimr = replace(catalogue.metrics["fimr"], formula="(first_miss_count + 1) / NULLIF(disbursed_count, 0)")
+    return Catalogue({**catalogue.measures, "total_entries": entries}, {**catalogue.metrics, "fimr": fimr})
+
+
+def published(book: Book, by: str, catalogue: Catalogue) -> pl.DataFrame:
+    """Every figure of every group, exact, long; computed without the code under test."""
+    cells = run.cells(book, catalogue)
+    table = results.branches(cells, book, catalogue, run.GROUPS[by])
+    if by == "officer":
+        table = table.join(
+            results.officers(cells, book, catalogue).select("officer_id", "rank"), on="officer_id"
+        )
+    names = [*NUMBERS, *(["rank"] if by == "officer" else [])]
+    exact = [
+        pl.col(name).cast(pl.Int64 if table[name].dtype == pl.Boolean else table[name].dtype).cast(EXACT)
+        for name in names
+    ]
+    return table.select(of(by), *exact).unpivot(index="of", variable_name="figure", value_name="value")
+
+
+def assert_explained(before: Book, after: Book, then: Catalogue = CATALOGUE) -> None:
+    made = diff(before, after, then, CATALOGUE)
+    for by in run.GROUPS:
+        told = figures(made, by)
+        SEEN.update(told["cause"].unique())
+        assert_sums_to_changes(told, published(before, by, then), published(after, by, CATALOGUE))
+
+
+def assert_sums_to_changes(told: pl.DataFrame, then: pl.DataFrame, now: pl.DataFrame) -> None:
+    zero = pl.lit(0, EXACT)
+    counts = pl.col("figure").is_in([*CATALOGUE.measures, "total_yield", "had_float_gap"])
+    both = then.rename({"value": "before"}).join(
+        now.rename({"value": "after"}), on=["of", "figure"], how="full", coalesce=True
+    )
+    sides = pl.col("before", "after")
+    both = both.with_columns(pl.when(counts).then(sides.fill_null(zero)).otherwise(sides).name.keep())
+    changed = both.filter(pl.col("before").ne_missing(pl.col("after")))
+    summed = told.group_by("of", "figure").agg(
+        pl.col("before").first(),
+        pl.col("after").first(),
+        pl.col("change").n_unique().alias("changes"),
+        pl.col("change").first(),
+        effect=pl.when(pl.col("effect").null_count() == 0).then(pl.col("effect").sum()),
+    )
+    assert set(changed.select("of", "figure").rows()) == set(summed.select("of", "figure").rows())
+    for row in summed.join(changed, on=["of", "figure"], suffix="_wanted").iter_rows(named=True):
+        assert (row["before"], row["after"]) == (row["before_wanted"], row["after_wanted"]), row
+        known = row["before"] is not None and row["after"] is not None
+        assert row["change"] == row["effect"] == (row["after"] - row["before"] if known else None), row
+        assert row["changes"] == 1
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(states())
+def test_causes_sum_exactly_to_every_change(two: Two) -> None:
+    assert_explained(book_of(two.before), book_of(two.after))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(states())
+def test_a_changed_definition_is_a_cause_of_its_own(two: Two) -> None:
+    assert_explained(book_of(two.before), book_of(two.after), redefined(CATALOGUE))
+
+
+def test_every_kind_of_cause_was_met() -> None:
+    """Runs after the laws above, in their process."""
+    assert causes.CAUSES.keys() - SEEN.keys() == set()
