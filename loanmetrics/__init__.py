@@ -9,11 +9,24 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loanmetrics.notebook import Book, agg, band, compute, expr, frame, history, loans, metrics, sql
+    from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
     from loanmetrics.policy import Policy
 
 __version__ = "0.1.0"
-__all__ = ["Book", "Policy", "agg", "band", "compute", "expr", "frame", "history", "loans", "metrics", "sql"]
+__all__ = [
+    "Book",
+    "Policy",
+    "agg",
+    "band",
+    "compute",
+    "diff",
+    "expr",
+    "frame",
+    "history",
+    "loans",
+    "metrics",
+    "sql",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ import loanmetrics
 from loanmetrics.commands import admin
 from loanmetrics.commands.audit import audit
 from loanmetrics.commands.compute import backfill, compute
+from loanmetrics.commands.diff import diff
 from loanmetrics.commands.load import load
 from loanmetrics.commands.members import members
 from loanmetrics.commands.shared import settings
@@ -56,6 +57,7 @@ def _root(
 app.command()(load)
 app.command()(compute)
 app.command()(backfill)
+app.command()(diff)
 app.add_typer(show, name="show")
 app.command()(admin.metrics)
 app.command()(admin.runs)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from loanmetrics.engine import book as core
+from loanmetrics.engine import diff as side_by_side
 from loanmetrics.engine import formula, results, run
 from loanmetrics.engine import loans as loan_level
 from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.diff import figures as changes
 from loanmetrics.engine.history import by_day
 from loanmetrics.engine.history.sums import sums
 from loanmetrics.errors import DataError, StoreError, UsageError, unknown
@@ -43,9 +45,19 @@ class Book(core.Book):
 
     @classmethod
     def scan(
-        cls, source: str | Path | Mapping[str, Any], *, as_of: date, policy: Policy | None = None
+        cls,
+        source: str | Path | Mapping[str, Any],
+        *,
+        as_of: date,
+        policy: Policy | None = None,
+        known_at: str | None = None,
     ) -> "Book":
-        """A book from a folder of Parquet or CSV, a facts folder, frames by table name, or a PostgreSQL URL."""
+        """A book from a folder of Parquet or CSV, a facts folder, frames by table name, or a PostgreSQL URL.
+
+        ``known_at`` opens a facts folder as an earlier run knew it, under that run's policy if none is given.
+        """
+        if known_at is not None:
+            return cls(*_known(source, known_at, as_of, policy))
         chosen = policy or Policy()
         return cls(_facts(source, chosen), as_of, chosen)
 
@@ -101,6 +113,19 @@ def history(book: core.Book, *names: str, first: date, by: By = "officer") -> pl
     chosen = compute(book, *names, by=by).collect_schema()
     schema = pl.Schema({by_day.DAY: pl.Date(), **chosen})
     return pl.defer(lambda: _past(book, first, by, catalogue).select(schema.names()), schema=schema)
+
+
+def diff(before: core.Book, after: core.Book, *names: str, by: By = "officer") -> pl.LazyFrame:
+    """Every figure that differs between two books, and why: one row per figure, loan, cause and event.
+
+    The effects of a figure sum exactly to its change. Causes: loanmetrics.engine.diff.causes.CAUSES.
+    """
+    catalogue = load()
+    changes.names_of(catalogue, by, names)
+    _keys(by)
+    return pl.defer(
+        lambda: changes.figures(side_by_side.diff(before, after), by, names), schema=changes.SCHEMA
+    )
 
 
 def _past(book: core.Book, first: date, by: By, catalogue: Catalogue) -> pl.DataFrame:
@@ -248,6 +273,17 @@ def _facts(source: str | Path | Mapping[str, Any], policy: Policy) -> core.Facts
     if (folder / "manifest.json").is_file():
         return lake.open_facts(folder)
     return _from_raw(lambda connection: raw.from_folder(connection, folder, policy), policy)
+
+
+def _known(
+    source: str | Path | Mapping[str, Any], run_id: str, as_of: date, policy: Policy | None
+) -> tuple[core.Facts, date, Policy]:
+    """What an earlier run of a facts folder knew."""
+    if isinstance(source, Mapping) or not (Path(source) / "manifest.json").is_file():
+        raise UsageError("known_at is for a facts folder, which keeps what earlier runs knew")
+    opened = lake.Lake(Path(source))
+    version = opened.version(run_id)
+    return opened.facts(version), as_of, policy or Policy.from_dict(version.policy)
 
 
 def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> core.Facts:

@@ -156,7 +156,7 @@ class Lake:
     def facts(self, version: Version) -> Facts:
         """A version's facts, as lazy scans of its shards."""
         named = {name: self.small(version, name) for name in NAMED}
-        held = self.small(version, "held").select(HELD)
+        held = self.small(version, "held").select(*HELD)
         return Facts(
             tuple(self.shards(version)),
             **(named | {"cells": inhabited(named["cells"]), "held": held}),

@@ -139,6 +139,12 @@ def recent(connection: psycopg.Connection, limit: int = 20) -> list[dict[str, An
         return cursor.fetchall()
 
 
+def find(connection: psycopg.Connection, run_id: str) -> dict[str, Any] | None:
+    """One run's row of the log."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute("SELECT * FROM metric_calculation_log WHERE run_id = %s", [run_id]).fetchone()
+
+
 def last_completed(connection: psycopg.Connection) -> str | None:
     """The run whose facts the next one may go on from."""
     row = connection.execute(

@@ -191,10 +191,12 @@ def _cause(pair: Pair) -> pl.Expr:
 
 
 def _words() -> pl.Expr:
-    fields = {**PAYMENT_FIELDS, **REVERSAL_FIELDS}
+    edits, more = (
+        wording.changed(fields, THEN) for fields in (PAYMENT_FIELDS, {**PAYMENT_FIELDS, **REVERSAL_FIELDS})
+    )
     return (
         pl.when(IN_THEN & IN_NOW)
-        .then(pl.format("{}: {}", _receipt(), wording.changed(fields, THEN)))
+        .then(pl.format("{}: {}", _receipt(), pl.when("undone").then(edits).otherwise(more)))
         .when(IN_NOW & _moved("home_then"))
         .then(pl.format("{} moved from loan {}", _receipt(), "home_then"))
         .when(IN_THEN & _moved("home"))

@@ -9,7 +9,7 @@ import polars as pl
 from loanmetrics.engine.book import Facts, Shard
 from loanmetrics.engine.run import PLACE
 
-INTEGER = pl.Int64()
+INTEGER: Final[pl.DataType] = pl.Int64()
 LOAN_FIELDS: Final = {
     "amount": "money", "disbursed": "date", "maturity": "date", "term": "text", "rate": "rate", "fee": "money",
     "channel": "text", "status": "status", "closed": "date",
@@ -26,7 +26,7 @@ SCHEDULE = ("loan_id", "number", *DUE_FIELDS)
 REPAYMENTS = ("loan_id", "repayment_id", *PAYMENT_FIELDS, *REVERSAL_FIELDS)
 CODED = ("channel", "method")
 TEXT = ("loan_id", "repayment_id", *PLACE, "channel", "method")
-OTHERWISE: Final = {
+OTHERWISE: Final[dict[str, pl.DataType]] = {
     **dict.fromkeys(TEXT, pl.String()),
     **dict.fromkeys(("backdated", "reversed"), pl.Boolean()),
     "created": pl.Datetime("us", "UTC"),
@@ -140,7 +140,11 @@ def _together(
     facts: Facts, kind: str, columns: tuple[str, ...], more: Mapping[str, pl.DataType] | None = None
 ) -> pl.LazyFrame:
     """All shards of one kind, integers in one type; channel and method still as codes."""
-    wanted: dict[str, pl.DataType] = {"loan": INTEGER, **{name: OTHERWISE.get(name, INTEGER) for name in columns}, **(more or {})}
+    wanted: dict[str, pl.DataType] = {
+        "loan": INTEGER,
+        **{name: OTHERWISE.get(name, INTEGER) for name in columns},
+        **(more or {}),
+    }
     wanted |= {f"{name}_code": INTEGER for name in CODED if name in wanted}
     schema = {name: dtype for name, dtype in wanted.items() if name not in (*CODED, *PLACE)}
     nothing = pl.LazyFrame(schema=schema)

@@ -69,7 +69,7 @@ class Metrics:
 
     @cached_property
     def points(self) -> pl.DataFrame:
-        """The value of every metric after every step: at the first one the run before, at the last one the run after."""
+        """Every metric after every step; the first one is the run before, the last one the run after."""
         then, now = self.before, self.after
         marks = [(label, _raw(then.groups, *way, self.names)) for label, way in self._ways()]
         groups = [
@@ -81,7 +81,8 @@ class Metrics:
         labels = [causes.POLICY, *self.measures]
         marks += [(label, moved.slice(place * size, size)) for place, label in enumerate(labels)]
         values = [
-            mark.with_columns(step=pl.lit(step), label=pl.lit(label)) for step, (label, mark) in enumerate(marks)
+            mark.with_columns(step=pl.lit(step), label=pl.lit(label))
+            for step, (label, mark) in enumerate(marks)
         ]
         found = _long(pl.concat(values), self.names, "value", ("step", "label"))
         found = found.join(self.known, on=KEY, how="semi").sort(*KEY, "step")
@@ -92,7 +93,10 @@ class Metrics:
         then, now = self.before, self.after
         ways = []
         if then.catalogue.metrics != now.catalogue.metrics:
-            ways = [("", (then.catalogue, then.book.policy)), (causes.DEFINITION, (now.catalogue, then.book.policy))]
+            ways = [
+                ("", (then.catalogue, then.book.policy)),
+                (causes.DEFINITION, (now.catalogue, then.book.policy)),
+            ]
         elif then.book.policy != now.book.policy:
             ways = [("", (then.catalogue, then.book.policy))]
         return ways
@@ -188,9 +192,7 @@ def _value(name: str, catalogue: Catalogue, policy: Policy) -> pl.Expr:
     return pl.sql_expr(formula.expand(metric.formula, catalogue, policy)).cast(pl.Float64).alias(name)
 
 
-def _long(
-    values: pl.DataFrame, names: Sequence[str], column: str, more: Sequence[str] = ()
-) -> pl.DataFrame:
+def _long(values: pl.DataFrame, names: Sequence[str], column: str, more: Sequence[str] = ()) -> pl.DataFrame:
     """One row per group and metric, exact; flags are 0 and 1."""
     known = [name for name in names if name in values.columns]
     kept = values.select(OF, *more, *(_exact(values[name]) for name in known))

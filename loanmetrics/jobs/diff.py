@@ -1,0 +1,168 @@
+"""Two runs laid side by side: every changed figure, with its causes per loan and event."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+import psycopg
+
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.diff import Diff
+from loanmetrics.engine.diff import diff as lay
+from loanmetrics.engine.diff.figures import figures, names_of
+from loanmetrics.engine.diff.shares import EXACT
+from loanmetrics.errors import DataError, UsageError, unknown
+from loanmetrics.facts.between import touched
+from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.running import lake_of
+from loanmetrics.policy import Policy
+from loanmetrics.settings import Settings
+from loanmetrics.store import runs
+from loanmetrics.store.session import connect
+
+FIGURE: Final = ("of", "figure", "before", "after", "change")
+
+
+@dataclass(frozen=True)
+class DiffReport:
+    """Changed figures with their causes, those to be shown and all that were asked for; ``notes`` for the reader."""
+
+    days: tuple[date, date]
+    shown: pl.DataFrame
+    causes: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One kind of cause of a figure's change: all it did, how often, and where it did most."""
+
+    name: str
+    effect: Decimal | None
+    times: int
+    loan_id: str | None
+    event: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A figure that differs, with its causes, the largest first; money in minor units."""
+
+    of: str
+    name: str
+    before: Decimal | None
+    after: Decimal | None
+    change: Decimal | None
+    causes: tuple[Cause, ...]
+
+
+def diff(
+    settings: Settings,
+    earlier: str,
+    later: str,
+    officer: str | None = None,
+    branch: str | None = None,
+    names: Sequence[str] = (),
+    *,
+    everyone: bool = False,
+) -> DiffReport:
+    """What changed from one run to another, and why: of an officer, of a branch, or of the whole book.
+
+    Without an officer or a branch, ``everyone`` adds the causes of every officer and branch to those of the book.
+    """
+    names_of(load(), "officer", names)
+    with opened(settings) as url, connect(url, "loanmetrics diff") as connection:
+        lake = lake_of(settings, connection)
+        logged = [_logged(connection, run_id) for run_id in (earlier, later)]
+        made = _laid(lake, logged)
+    shown = pl.concat([figures(made, by, names, where) for by, where in _scopes(made, officer, branch)])
+    more = (
+        [figures(made, by, names) for by in ("officer", "branch")]
+        if everyone and officer is branch is None
+        else []
+    )
+    days = (made.before.as_of, made.after.as_of)
+    return DiffReport(days, shown, pl.concat([shown, *more]), tuple(_notes(logged)))
+
+
+def changed(made: DiffReport) -> list[Changed]:
+    """The figures to be shown, their causes by kind."""
+    by_kind = made.shown.group_by(*FIGURE, "cause", maintain_order=True).agg(
+        pl.when(pl.col("effect").null_count() == 0).then(pl.col("effect").sum()),
+        pl.len().alias("times"),
+        pl.col("loan_id", "event").first(),
+    )
+    largest = by_kind.sort(pl.col("effect").abs(), descending=True, nulls_last=True, maintain_order=True)
+    causes: dict[tuple[Any, ...], list[Cause]] = {
+        key: [] for key in made.shown.select(FIGURE).unique(maintain_order=True).iter_rows()
+    }
+    for row in largest.select(*FIGURE, "cause", "effect", "times", "loan_id", "event").iter_rows():
+        causes[row[: len(FIGURE)]].append(Cause(*row[len(FIGURE) :]))
+    return [
+        Changed(of, name, before, after, change, tuple(found))
+        for (of, name, before, after, change), found in causes.items()
+    ]
+
+
+def in_units(causes: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
+    """For machines: money in units."""
+    money = pl.col("figure").is_in([name for name, kind in kinds.items() if kind == "money"])
+    numbers = pl.col("before", "after", "change", "effect")
+    return causes.with_columns(
+        pl.when(money).then((numbers / 100).cast(EXACT)).otherwise(numbers).name.keep()
+    )
+
+
+def _laid(lake: Lake, logged: Sequence[Mapping[str, Any]]) -> Diff:
+    versions = [_kept(lake, run["run_id"]) for run in logged]
+    books = [
+        Book(lake.facts(version), run["calculation_date"], Policy.from_dict(version.policy))
+        for version, run in zip(versions, logged, strict=True)
+    ]
+    return lay(books[0], books[1], among=touched(lake, *versions))
+
+
+def _logged(connection: psycopg.Connection, run_id: str) -> Mapping[str, Any]:
+    """A run's row in the log, if it published something."""
+    found = runs.find(connection, run_id)
+    if found is None:
+        raise unknown("run", run_id, [run["run_id"] for run in runs.recent(connection)])
+    if found["status"] != "Completed":
+        raise UsageError(f"run {run_id} is {found['status']}: it published nothing", "loanmetrics runs")
+    return found
+
+
+def _kept(lake: Lake, run_id: str) -> Version:
+    if not lake.holds(run_id):
+        raise DataError(
+            f"the facts of run {run_id} are no longer kept",
+            f"they are kept for {runs.KEEP_DAYS} days, those of month ends for good",
+        )
+    return lake.version(run_id)
+
+
+def _scopes(made: Diff, officer: str | None, branch: str | None) -> Iterator[tuple[str, dict[str, str]]]:
+    """Whose figures to tell: the grouping, and who of it."""
+    if officer is None and branch is None:
+        yield "book", {}
+    for by, column, name in (("officer", "officer_id", officer), ("branch", "branch", branch)):
+        if name is not None:
+            known = {value for cells in made.cells for value in cells[column]}
+            if name not in known:
+                raise unknown(by, name, known)
+            yield by, {column: name}
+
+
+def _notes(logged: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Formulas that meant something else when a run was published: both runs are told by those of today."""
+    now = {name: metric.revision for name, metric in load().metrics.items()}
+    for run in logged:
+        then = run["metric_revisions"] or {}
+        changed = [name for name, revision in now.items() if then.get(name, revision) != revision]
+        if changed:
+            yield f"run {run['run_id']} was published by other formulas of {', '.join(changed)}"
