@@ -6,15 +6,17 @@ from datetime import date
 
 import polars as pl
 import psycopg
+from polars import selectors
 
 from loanmetrics.engine import drilldown
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import PLACE
 from loanmetrics.errors import UsageError, unknown
 from loanmetrics.facts.lake import Lake, Version
-from loanmetrics.jobs import catalogue
+from loanmetrics.jobs import catalogue, reading
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.drilldown import Where, explains, knowledge, loan_rows, masked, with_names
+from loanmetrics.jobs.listing import Listing
 from loanmetrics.jobs.paging import in_order, ordered
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
@@ -62,6 +64,29 @@ def loans(settings: Settings, as_of: date | None, choice: Choice) -> Found:
         total = rows.select(pl.len()).collect().item()
         shown = in_order(rows, order).head(total if choice.limit is None else choice.limit).collect()
         return Found(day, version.run_id, _named(connection, shown), measures, total)
+
+
+def listing(
+    settings: Settings, connection: psycopg.Connection, lake: Lake, as_of: date | None, where: Where
+) -> Listing:
+    """The loans of a day as a list for readers, whole; ``with_people`` adds whose they are."""
+    day, stamp = reading.dated(connection, as_of)
+    version = knowledge(connection, lake, day)
+    rows = loan_rows(settings, lake, version, day, where)
+    meta = {
+        "calculation_date": day,
+        "calculated_at": stamp.calculated_at,
+        "run_id": stamp.run_id,
+        "known_at": version.run_id,
+    }
+    plain = rows.with_columns(selectors.categorical().cast(pl.String))
+    return Listing(plain, ("loan_id",), "loan_id", meta)
+
+
+def with_people(connection: psycopg.Connection, rows: pl.DataFrame, whole: bool) -> pl.DataFrame:
+    """Customers' and officers' names, and telephone numbers, ``whole`` or their last digits only."""
+    named = with_names(connection, rows)
+    return named if whole else named.with_columns(masked(pl.col("customer_phone")).alias("customer_phone"))
 
 
 def kinds() -> dict[str, str]:

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import polars as pl
 from psycopg import Connection
 
 from loanmetrics.errors import NotFoundError, UsageError, unknown
 from loanmetrics.jobs import passwords
 from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.listing import Listing
 from loanmetrics.settings import Settings
 from loanmetrics.store import audit
 from loanmetrics.store import members as store
@@ -16,6 +18,13 @@ from loanmetrics.store.members import Access, Member
 from loanmetrics.store.session import connect
 from loanmetrics.tables import ACCESS_ROLES
 
+TEAM = {
+    "member_id": pl.Int64(),
+    "member_name": pl.String(),
+    "role": pl.String(),
+    "department": pl.String(),
+    "is_active": pl.Boolean(),
+}
 EMAIL = re.compile(r"[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+\.[^\s@\x00-\x1f]+")
 LONGEST = 254
 
@@ -25,6 +34,13 @@ def listed(
 ) -> Sequence[Member]:
     """The team; only the active or inactive members, or those of one role."""
     return store.listed(connection, is_active, role)
+
+
+def listing(connection: Connection, is_active: bool | None, role: str | None) -> Listing:
+    """The team as a list for readers."""
+    found = store.listed(connection, is_active, role)
+    rows = [(it.member_id, it.name, it.role, it.department, it.is_active) for it in found]
+    return Listing(pl.DataFrame(rows, schema=TEAM, orient="row").lazy(), ("member_id",), "member_name", {})
 
 
 def access(connection: Connection) -> dict[int, Access]:

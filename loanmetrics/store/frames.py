@@ -70,7 +70,7 @@ def fetch(
     """Rows of ``table`` as an engine-native frame, money back in minor units."""
     types = column_types(connection, table)
     query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {}").format(
-        sql.SQL(", ").join(_native(name, kind) for name, kind in types.items()),
+        sql.SQL(", ").join(native(name, kind) for name, kind in types.items()),
         sql.Identifier(table),
         where,
         columns(order),
@@ -90,7 +90,8 @@ def _units(name: str) -> pl.Expr:
     return exact.cast(pl.Decimal(38, 2)).alias(name)
 
 
-def _native(name: str, kind: str) -> sql.Composed:
+def native(name: str, kind: str) -> sql.Composed:
+    """A column as the engine holds it: money in minor units."""
     if kind == MONEY:
         return sql.SQL("({} * 100)::bigint").format(sql.Identifier(name))
     return sql.Composed([sql.Identifier(name)])

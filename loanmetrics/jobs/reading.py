@@ -1,0 +1,83 @@
+"""The figures of a day for readers: as published, or, for a past day nobody published, as known now."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+import psycopg
+
+from loanmetrics.engine import results, run
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.catalogue import load
+from loanmetrics.errors import NotFoundError
+from loanmetrics.facts.lake import Lake
+from loanmetrics.policy import Policy
+from loanmetrics.store import reading as store
+from loanmetrics.store import runs
+from loanmetrics.store.publish import newest_day, read_branches, read_officers
+from loanmetrics.store.reading import Stamp
+
+FIRST_DAY = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Officers and branches of one day, and the run whose facts they come from.
+
+    ``published`` is false for a past day that no run computed: then the newest facts tell it.
+    """
+
+    day: date
+    officers: pl.DataFrame
+    branches: pl.DataFrame
+    stamp: Stamp
+    published: bool
+
+
+def newest(connection: psycopg.Connection) -> date:
+    """The newest published day."""
+    day = newest_day(connection)
+    if day is None:
+        raise NotFoundError("nothing is published yet", "run: loanmetrics compute")
+    return day
+
+
+def dated(connection: psycopg.Connection, day: date | None) -> tuple[date, Stamp]:
+    """A day that there are figures of, by default the newest published one, and the run they come from."""
+    last = newest(connection)
+    wanted = day or last
+    if not FIRST_DAY <= wanted <= last:
+        raise NotFoundError(f"there are no figures of {wanted}", f"the newest are of {last}")
+    stamp = store.day_stamp(connection, wanted) or store.last_stamp(connection)
+    assert stamp is not None, "what is published was published by a run"
+    return wanted, stamp
+
+
+def figures(connection: psycopg.Connection, lake: Lake, day: date | None) -> Reading:
+    """All officer and branch rows of ``day``; the newest published day is the last one there is."""
+    wanted, stamp = dated(connection, day)
+    if store.is_stored(connection, wanted):
+        return _published(connection, wanted, stamp)
+    return _computed(connection, lake, wanted, stamp)
+
+
+def _published(connection: psycopg.Connection, day: date, stamp: Stamp) -> Reading:
+    return Reading(day, read_officers(connection, day), read_branches(connection, day), stamp, published=True)
+
+
+def _computed(connection: psycopg.Connection, lake: Lake, day: date, stamp: Stamp) -> Reading:
+    run_id = runs.last_completed(connection)
+    if run_id is None or not lake.holds(run_id):
+        raise NotFoundError(f"no run published {day}", f"loanmetrics backfill --from {day} --to {day}")
+    version = lake.version(run_id)
+    book = Book(lake.facts(version), day, Policy.from_dict(version.policy))
+    catalogue = load()
+    cells = run.cells(book, catalogue)
+    dated_ = pl.lit(day).alias("calculation_date")
+    return Reading(
+        day,
+        results.officers(cells, book, catalogue).with_columns(dated_),
+        results.branches(cells, book, catalogue).with_columns(dated_),
+        stamp,
+        published=False,
+    )
