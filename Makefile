@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench lock clean
+.PHONY: help demo test test-long test-fuzz bench lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -32,6 +32,10 @@ test-long: ## the laws on many more random books and histories (hours)
 bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
 	@scripts/environment bench
 	.venv/bench/bin/python benchmarks/bench.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY))
+
+test-fuzz: ## the HTTP API held to its own description, for longer (half an hour)
+	@scripts/environment test
+	LOANMETRICS_FUZZ=500 $(BIN)/pytest -n 2 tests/api/test_openapi.py
 
 lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 	@command -v $(UV) >/dev/null || { echo "error: uv is not installed (pip install uv)" >&2; exit 1; }

@@ -19,6 +19,7 @@ from loanmetrics.commands.compute import backfill, compute
 from loanmetrics.commands.diff import diff
 from loanmetrics.commands.load import load
 from loanmetrics.commands.members import members
+from loanmetrics.commands.serve import serve
 from loanmetrics.commands.shared import settings
 from loanmetrics.commands.show import show
 from loanmetrics.commands.token import token
@@ -58,6 +59,7 @@ app.command()(load)
 app.command()(compute)
 app.command()(backfill)
 app.command()(diff)
+app.command()(serve)
 app.add_typer(show, name="show")
 app.command()(admin.metrics)
 app.command()(admin.runs)

@@ -1,0 +1,155 @@
+"""What every request works with: databases, facts, cache, the current run, members. One per worker process."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from loanmetrics.errors import NotFoundError
+from loanmetrics.export import About
+from loanmetrics.facts.lake import Lake
+from loanmetrics.http.cache import Cache
+from loanmetrics.http.follow import Follower, Fresh
+from loanmetrics.http.remote import Count, ignore
+from loanmetrics.http.routes import Member, role_of
+from loanmetrics.http.tokens import HOURS, Team, Tokens
+from loanmetrics.jobs import audit, exports, members, reading
+from loanmetrics.jobs.reading import Reading
+from loanmetrics.jobs.running import lake_of
+from loanmetrics.settings import Settings
+from loanmetrics.store import members as store
+from loanmetrics.store import pools, runs
+from loanmetrics.store.freshness import Freshness, freshness
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from psycopg_pool import ConnectionPool
+
+PATIENCE = 5.0
+DAYS_KEPT = 8
+
+
+class Desk:
+    """A worker's services. ``primary`` is written to and tells the current run; figures may come from ``replica``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        primary: "ConnectionPool",
+        replica: "ConnectionPool",
+        count: Count = ignore,
+    ) -> None:
+        self.settings = settings
+        self._tokens = Tokens(settings, Team(self._members))
+        self.cache = Cache(settings.cache_mb << 20, settings.redis_url, count=count)
+        self.run = Fresh(self._last_run)
+        self._primary, self._replica = primary, replica
+        self._days: OrderedDict[tuple[str, date | None], Reading] = OrderedDict()
+        self._lock = threading.Lock()
+        self._follower: Follower | None = None
+
+    @contextmanager
+    def database(self) -> "Iterator[Connection]":
+        """A session on the primary."""
+        with self._primary.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def reader(self) -> "Iterator[Connection]":
+        """A session on the replica, or on the primary where there is none."""
+        with self._replica.connection() as connection:
+            yield connection
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The facts of this database."""
+        with self.database() as connection:
+            return lake_of(self.settings, connection)
+
+    def audit_version(self) -> int:
+        """Changes with every audit; asked for anew each time, so that nobody misses their own write."""
+        with self.database() as connection:
+            return audit.version(connection)
+
+    def reading(self, day: date | None) -> Reading:
+        """The figures of a day, by default the newest; the last few days asked for are kept until the next run."""
+        key = (self.run(), day)
+        with self._lock:
+            if key in self._days:
+                self._days.move_to_end(key)
+                return self._days[key]
+        with self.reader() as connection:
+            made = reading.figures(connection, self.lake, day)
+        with self._lock:
+            self._days[key] = made
+            while len(self._days) > DAYS_KEPT:
+                self._days.popitem(last=False)
+        return made
+
+    def member(self, token: str) -> Member:
+        """Whose access token this is; refused if the member may no longer come in, at most a minute late."""
+        found = self._tokens.principal(token)
+        return Member(found.member_id, role_of(found.role))
+
+    def access_token(self, member: store.Member) -> tuple[str, int]:
+        """A token for a member's requests, and for how many seconds it is good."""
+        return self._tokens.issue(member), HOURS * 3600
+
+    def exported(self, member: Member, what: str, about: About) -> None:
+        """Every export is in the audit chain."""
+        by = member.member_id
+        assert by is not None, "only members can export"
+        with self.database() as connection:
+            exports.record(connection, what, about.run_id, about.filters, by)
+
+    def freshness(self) -> Freshness:
+        """How old the published figures are, and how the last run went."""
+        with self.database() as connection:
+            return freshness(connection)
+
+    def follow(self, heard: Callable[[], None]) -> None:
+        """Look out for new runs in the background: each becomes the current one at once, then ``heard`` is called."""
+
+        def new(run_id: str) -> None:
+            self.run.forget()
+            heard()
+
+        self._follower = Follower(self._newest_run, new, self.settings.redis_url)
+        self._follower.start()
+
+    def close(self) -> None:
+        """Give all sessions back."""
+        if self._follower:
+            self._follower.stop()
+        self.cache.close()
+        for pool in {id(pool): pool for pool in (self._primary, self._replica)}.values():
+            pool.close()
+
+    def _newest_run(self) -> str | None:
+        with self.reader() as connection:
+            return runs.last_completed(connection)
+
+    def _last_run(self) -> str:
+        run_id = self._newest_run()
+        if run_id is None:
+            raise NotFoundError("nothing is published yet", "loanmetrics compute")
+        return run_id
+
+    def _members(self) -> dict[int, store.Access]:
+        with self.database() as connection:
+            return members.access(connection)
+
+
+def open_desk(settings: Settings, url: str, count: Count = ignore, patience: float = PATIENCE) -> Desk:
+    """A worker's desk; sessions are opened in the background, so that an API starts before its database does.
+
+    A request waits ``patience`` seconds for a session before it is refused.
+    """
+    primary = pools.pool(url, settings.threads, patience)
+    replica = (
+        pools.pool(settings.replica_url, settings.threads, patience) if settings.replica_url else primary
+    )
+    return Desk(settings, primary, replica, count)

@@ -1,0 +1,159 @@
+"""From a request to a response, the same way for every route: who, what, cached or made, in which form."""
+
+import gzip
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import product
+from typing import Any
+
+import falcon
+import msgspec
+
+from loanmetrics.http import auth, exporting, forms, parameters, problems
+from loanmetrics.http.cache import Entry
+from loanmetrics.http.desk import Desk
+from loanmetrics.http.problems import ProblemError
+from loanmetrics.http.refusals import refusal
+from loanmetrics.http.routes import Asked, Member, Role, Route
+from loanmetrics.jobs.listing import Listing
+
+ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+JSON = "application/json"
+MOST_BYTES = 64 * 1024
+WORTH_ZIPPING = 1_000
+WARMED: tuple[Role, ...] = ("viewer", "auditor", "admin")
+KEPT_HEADERS = ("if-match", "idempotency-key")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """All methods of one path."""
+
+    desk: Desk
+    routes: dict[str, Route]
+
+    def respond(self, request: falcon.Request, response: falcon.Response, path: dict[str, str]) -> None:
+        """Answer, or refuse."""
+        route = self.routes[request.method if request.method != "HEAD" else "GET"]
+        request.context.route = route
+        try:
+            self._answer(route, request, response, path)
+        except Exception as error:
+            problems.say(response, refusal(error, request))
+
+    def _answer(
+        self, route: Route, request: falcon.Request, response: falcon.Response, path: dict[str, str]
+    ) -> None:
+        response.set_header("Vary", "Accept, Accept-Encoding, Authorization")
+        member = auth.admit(self.desk, route, request)
+        request.context.member = member
+        asked = Asked(
+            desk=self.desk,
+            route=route,
+            member=member,
+            query=parameters.query(route.query, request.query_string),
+            body=_body(route, request),
+            path={name: _fit(name, value) for name, value in path.items()},
+            headers={name: request.get_header(name) or "" for name in KEPT_HEADERS},
+            address=request.remote_addr or "",
+        )
+        form = forms.wanted(route, asked.query, request)
+        if route.method == "GET" and route.cached:
+            _from_cache(asked, form, request, response)
+        else:
+            _send(response, _entry(asked, zipped=False))
+
+
+def _from_cache(asked: Asked, form: str, request: falcon.Request, response: falcon.Response) -> None:
+    zipped = form == JSON and "gzip" in (request.get_header("Accept-Encoding") or "")
+    key = _key(asked, form, zipped)
+    tag = f'"{key[:32]}"'
+    response.set_header("ETag", tag)
+    response.set_header("Cache-Control", "private, no-cache")
+    if request.if_none_match and any(it == "*" or str(it) == tag.strip('"') for it in request.if_none_match):
+        response.status = 304
+    elif form == JSON:
+        _send(response, _finished(asked, key, zipped))
+    elif request.method == "HEAD":
+        response.content_type = form
+    else:
+        exporting.send(asked, _listing(asked), form, response)
+
+
+def _finished(asked: Asked, key: str, zipped: bool) -> Entry:
+    entry, _ = asked.desk.cache.get_or_make(f"loanmetrics:{key}", lambda: _entry(asked, zipped))
+    return entry
+
+
+def warm(desk: Desk, routes: Iterable[Route]) -> None:
+    """Have the first page of these ready, for every role, before anybody asks."""
+    for route, role, zipped in product(routes, WARMED, (True, False)):
+        asked = Asked(desk, route, Member(None, role), route.query(), None, {}, {}, "")
+        _finished(asked, _key(asked, JSON, zipped), zipped)
+
+
+def _key(asked: Asked, form: str, zipped: bool) -> str:
+    """One run, role, form, route and question give one answer."""
+    audit = asked.desk.audit_version() if asked.route.audited else 0
+    question = msgspec.json.encode([asked.path, msgspec.to_builtins(asked.query)], order="sorted")
+    parts = [asked.desk.run(), audit, asked.member.role, form, zipped, asked.route.name, question.decode()]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _listing(asked: Asked) -> Listing:
+    made = asked.route.handler(asked)
+    assert isinstance(made, Listing)
+    return made
+
+
+def _entry(asked: Asked, zipped: bool) -> Entry:
+    made = asked.route.handler(asked)
+    answer = forms.page(asked, made) if isinstance(made, Listing) else made
+    body: dict[str, Any] = {"success": True, "data": answer.data}
+    if answer.meta:
+        body["meta"] = answer.meta
+    text, headers = ENCODER.encode(body), dict(answer.headers)
+    if zipped and len(text) > WORTH_ZIPPING:
+        text, headers["Content-Encoding"] = gzip.compress(text, 1, mtime=0), "gzip"
+    return Entry(answer.status, JSON, text, tuple(headers.items()))
+
+
+def _send(response: falcon.Response, entry: Entry) -> None:
+    response.status = entry.status
+    response.content_type = entry.content_type
+    response.data = entry.body
+    for name, value in entry.headers:
+        response.set_header(name, value)
+
+
+def _body(route: Route, request: falcon.Request) -> Any:
+    if route.body is None:
+        return None
+    length = request.content_length
+    if length is not None and length > MOST_BYTES:
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES} bytes")
+    raw = request.bounded_stream.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES} bytes")
+    return parameters.body(route.body, raw, request.content_type)
+
+
+def _fit(name: str, value: str) -> str:
+    if parameters.CONTROL.search(value) or len(value) > 200:
+        raise ProblemError.missing(f"there is no such {name.removesuffix('_id')}")
+    return value
+
+
+def resource(desk: Desk, routes: dict[str, Route]) -> object:
+    """A Falcon resource: one responder per method."""
+    endpoint = Endpoint(desk, routes)
+
+    def responder(self: object, request: falcon.Request, response: falcon.Response, **path: str) -> None:
+        endpoint.respond(request, response, path)
+
+    methods: dict[str, Callable[..., None]] = {f"on_{method.lower()}": responder for method in routes}
+    if "GET" in routes:
+        methods["on_head"] = responder
+    return type("Resource", (), methods)()

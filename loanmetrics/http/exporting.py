@@ -1,0 +1,92 @@
+"""The whole of a filtered list as a file, streamed."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import falcon
+import msgspec
+
+from loanmetrics.export import About, ColumnAbout, write
+from loanmetrics.http import fields as fields_
+from loanmetrics.http import forms
+from loanmetrics.http.fields import Field
+from loanmetrics.http.routes import Asked
+from loanmetrics.jobs.listing import Listing
+
+BYTES_AT_ONCE = 1 << 16
+SUFFIXES = {media: suffix for suffix, media in forms.MEDIA.items()}
+
+
+def send(asked: Asked, listing: Listing, form: str, response: falcon.Response) -> None:
+    """Write all rows to a nameless file and stream it: memory stays flat however many there are."""
+    suffix = SUFFIXES[form]
+    chosen = tuple(_flat(fields_.chosen(asked.route.fields, asked.query.fields)))
+    about = _about(asked, listing)
+    with tempfile.TemporaryDirectory(prefix="loanmetrics-export-") as folder:
+        path = Path(folder) / f"{asked.route.name}.{suffix}"
+        batches = listing.batches(forms.order(asked, listing), {field.name: field.source for field in chosen})
+        columns = [_column(field) for field in chosen]
+        write(path, batches, columns, about, suffix, rows=listing.count() if suffix == "xlsx" else None)
+        size, file = path.stat().st_size, path.open("rb")
+    asked.desk.exported(asked.member, asked.route.name, about)
+    response.content_type = form
+    response.content_length = size
+    response.stream = _Chunks(file)
+    response.set_header("Content-Disposition", f'attachment; filename="{asked.route.name}.{suffix}"')
+    for name, value in about.as_headers().items():
+        response.set_header(name, value)
+
+
+class _Chunks:
+    """A file in pieces, closed when all is read or the client has gone."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._file:
+            while piece := self._file.read(BYTES_AT_ONCE):
+                yield piece
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+def _flat(fields: tuple[Field, ...]) -> Iterator[Field]:
+    """An object of bands becomes one column per band."""
+    for field in fields:
+        if field.kind != "bands":
+            yield field
+        for name, column in (field.parts or {}).items():
+            yield Field(f"{name}_band", "text", f"Band of {name}", column)
+
+
+def _column(field: Field) -> ColumnAbout:
+    return ColumnAbout(field.name, field.kind, field.name.replace("_", " "), field.about)
+
+
+def _about(asked: Asked, listing: Listing) -> About:
+    meta = listing.meta
+    run_id = meta.get("run_id") or asked.desk.run()
+    return About(
+        title=asked.route.summary,
+        run_id=run_id,
+        known_at=meta.get("known_at", run_id),
+        as_of=meta.get("calculation_date"),
+        calculated_at=meta.get("calculated_at"),
+        filters=_filters(asked),
+    )
+
+
+def _filters(asked: Asked) -> Mapping[str, str]:
+    """What the list was narrowed by; paging is not."""
+    said: dict[str, Any] = msgspec.to_builtins(asked.query)
+    left_out = ("page", "per_page", "fields", "format", "cursor")
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for name, value in said.items()
+        if name not in left_out and value not in (None, "", [], ())
+    }

@@ -1,0 +1,62 @@
+"""Lists in the form the client wants: one page of JSON, or the whole of it as an export."""
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+
+from loanmetrics.errors import UsageError
+from loanmetrics.http import fields as fields_
+from loanmetrics.http.parameters import Cursor, Paging
+from loanmetrics.http.problems import ProblemError
+from loanmetrics.http.routes import Answer, Asked, Route
+from loanmetrics.jobs.listing import Listing
+
+JSON = "application/json"
+MEDIA = {
+    "json": JSON,
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def wanted(route: Route, query: Any, request: falcon.Request) -> str:
+    """The media type to answer with: ``format`` before ``Accept``."""
+    if not route.is_list:
+        return JSON
+    asked = getattr(query, "format", None)
+    if asked:
+        return MEDIA[asked]
+    accepted = request.client_prefers(list(MEDIA.values())) if request.accept != "*/*" else JSON
+    if accepted is None:
+        raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, f"to be had are {', '.join(MEDIA.values())}")
+    return accepted
+
+
+def order(asked: Asked, listing: Listing) -> tuple[str, ...]:
+    """The columns a list is sorted by."""
+    return fields_.ordering(asked.route.fields, asked.query.sort, listing.sort, listing.key)
+
+
+def page(asked: Asked, listing: Listing) -> Answer:
+    """One page, and where the next one begins."""
+    query: Paging = asked.query
+    chosen, steps = fields_.chosen(asked.route.fields, query.fields), order(asked, listing)
+    goes_on = isinstance(query, Cursor)
+    after = query.cursor if isinstance(query, Cursor) and query.cursor else None
+    skip = 0 if after else (query.page - 1) * query.per_page
+    try:
+        found = listing.page(steps, query.per_page, skip, after)
+    except UsageError as error:
+        raise ProblemError.bad("cursor", str(error)) from None
+    meta: dict[str, Any] = {
+        "total": found.total,
+        "page": query.page,
+        "per_page": query.per_page,
+        "total_pages": math.ceil(found.total / query.per_page),
+        **listing.meta,
+        **({"next_cursor": found.next_cursor} if goes_on else {}),
+    }
+    return Answer(fields_.rows(found.rows, chosen), meta)

@@ -1,0 +1,1 @@
+"""Handlers by subject: they read what was asked and call jobs."""

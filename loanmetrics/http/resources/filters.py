@@ -1,0 +1,68 @@
+"""What lists can be filtered by."""
+
+from typing import Any
+
+import msgspec
+
+from loanmetrics.engine.catalogue import load
+from loanmetrics.http.routes import Answer, Asked
+from loanmetrics.store import reading as store
+from loanmetrics.tables import AUDIT_STATUSES, LOAN_STATUSES
+
+
+class BranchOption(msgspec.Struct, frozen=True):
+    """A branch and its region."""
+
+    branch: str
+    region: str
+
+
+class OfficerOption(msgspec.Struct, frozen=True):
+    """An officer and his home branch."""
+
+    officer_id: str
+    officer_name: str | None
+    branch: str | None
+
+
+class MetricOption(msgspec.Struct, frozen=True):
+    """What a metric is."""
+
+    name: str
+    title: str
+    unit: str
+    formula: str
+    about: str
+    bands: str
+
+
+class Options(msgspec.Struct, frozen=True):
+    """All that can be chosen from, as last published."""
+
+    regions: list[str]
+    branches: list[BranchOption]
+    officers: list[OfficerOption]
+    channels: list[str]
+    risk_bands: list[str]
+    audit_statuses: list[str]
+    loan_statuses: list[str]
+    metrics: list[MetricOption]
+
+
+def options(asked: Asked) -> Answer:
+    """Everything that the filters of lists may hold."""
+    with asked.desk.reader() as connection:
+        found = store.choices(connection)
+        channels = store.channels(connection)["channel"].drop_nulls().unique().sort().to_list()
+    catalogue = load()
+    bands = catalogue.metrics["risk_score"].bands
+    data: dict[str, Any] = {
+        "regions": sorted({it["region"] for it in found["branches"]}),
+        **found,
+        "channels": channels,
+        "risk_bands": [*(name for name, _ in bands.limits), bands.otherwise] if bands else [],
+        "audit_statuses": AUDIT_STATUSES,
+        "loan_statuses": LOAN_STATUSES,
+        "metrics": [{name: row[name] for name in MetricOption.__struct_fields__} for row in catalogue.rows()],
+    }
+    return Answer(data)

@@ -1,0 +1,229 @@
+"""Officers and branches: lists, series, one officer in full."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from loanmetrics.engine.catalogue import load
+from loanmetrics.http.fields import Field, Fields, money
+from loanmetrics.http.parameters import Dated, DatedPaging, Texts
+from loanmetrics.http.problems import ProblemError
+from loanmetrics.http.resources import audits
+from loanmetrics.http.routes import Answer, Asked
+from loanmetrics.jobs import officers as job
+from loanmetrics.jobs.listing import Listing
+from loanmetrics.jobs.reading import Reading
+
+MOST_DAYS = 400
+IDENTITY = ("officer_id", "officer_name", "region", "branch", "channel")
+OTHER_NAMES = {
+    "portfolio_total": "total_portfolio",
+    "overdue_15d": "overdue_15d_amount",
+    "yield": "total_yield",
+}
+OFFICER_METRICS = (
+    "risk_score risk_band ayr dqi fimr all_time_fimr d06_slippage roll frr porr channel_purity on_time_rate "
+    "portfolio_total overdue_15d active_loans yield rank"
+).split()
+BRANCH_METRICS = "portfolio_total overdue_15d par15_ratio ayr dqi fimr active_loans total_officers".split()
+BANDS = {metric.name: metric.band_column for metric in load().metrics.values() if metric.bands}
+
+
+def _declared(shown: list[str], rank: bool) -> dict[str, Field]:
+    """Every measure and metric: the shown ones under their names of the list, the others on request."""
+    catalogue = load()
+    about = {it.name: it.about for it in catalogue.measures.values()}
+    about |= {it.name: it.about for it in catalogue.metrics.values()}
+    kinds = {**dict(catalogue.columns), **({"rank": "int"} if rank else {})}
+    named = {column: name for name, column in OTHER_NAMES.items()}
+    fields = [
+        Field(named.get(name, name), kind, about.get(name, ""), name)  # type: ignore[arg-type]
+        for name, kind in kinds.items()
+    ]
+    by_name = {field.name: field for field in fields}
+    ordered = [*shown, *(name for name in by_name if name not in shown)]
+    return {name: _shown(by_name[name], name in shown) for name in ordered}
+
+
+def _shown(field: Field, shown: bool) -> Field:
+    return Field(field.name, field.kind, field.about, field.column, shown)
+
+
+BAND_FIELD = Field(
+    "bands",
+    "bands",
+    "Band of every metric that has bands",
+    shown=True,
+    sortable=False,
+    null=False,
+    parts=BANDS,
+)
+AUDIT_FIELDS: Fields = (
+    Field("assignee", "text", "Who audits the officer"),
+    Field("audit_status", "text", "Unassigned, Assigned, In Progress or Resolved", null=False),
+    Field("last_audit_date", "date", "Day of the last audit action or change of status"),
+)
+OFFICERS: Fields = (
+    Field("officer_id", "text", null=False),
+    Field("officer_name", "text"),
+    Field("region", "text"),
+    Field("branch", "text", "The officer's home branch"),
+    Field("channel", "text", "The officer's primary channel"),
+    *_declared(OFFICER_METRICS, rank=True).values(),
+    *AUDIT_FIELDS,
+    BAND_FIELD,
+    Field("date", "date", "The day the figures are of", "calculation_date", shown=False, null=False),
+)
+BRANCHES: Fields = (
+    Field("branch", "text", null=False),
+    Field("region", "text", null=False),
+    *_declared(BRANCH_METRICS, rank=False).values(),
+    BAND_FIELD,
+    Field("date", "date", "The day the figures are of", "calculation_date", shown=False, null=False),
+)
+
+
+class OfficersQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which officers, of which day, or of which days."""
+
+    region: Texts = ()
+    branch: Texts = ()
+    officer_id: Texts = ()
+    channel: Texts = ()
+    risk_band: Texts = ()
+    start_date: date | None = None
+    end_date: date | None = None
+
+
+class BranchesQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which branches, of which day."""
+
+    region: Texts = ()
+    branch: Texts = ()
+
+
+class OfficerQuery(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which day."""
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """Figures now and ``roll_days`` earlier, and which way the risk score went."""
+
+    current: dict[str, Any]
+    previous: dict[str, Any] | None
+    trend: str | None
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The points that each term of the risk score costs: 100 less their sum is the unrounded score."""
+
+    score: int
+    lost: float
+    points: list[dict[str, Any]]
+
+
+class Officer(msgspec.Struct, frozen=True):
+    """One officer in full."""
+
+    officer_id: str
+    officer_name: str | None
+    region: str | None
+    branch: str | None
+    channel: str | None
+    metrics: Trend
+    history: list[dict[str, Any]]
+    explanation: Explanation | None
+    audit_info: audits.Info
+
+
+def officers(asked: Asked) -> Listing:
+    """Officers of one day, or of every published day of a stretch."""
+    query: OfficersQuery = asked.query
+    if query.start_date or query.end_date:
+        return _series(asked)
+    reading = asked.desk.reading(query.date)
+    with asked.desk.reader() as reader, asked.desk.database() as primary:
+        rows = job.listed(reader, primary, reading.officers)
+    return _chosen(Listing(rows, ("officer_id",), "officer_id", meta(reading)), query)
+
+
+def _series(asked: Asked) -> Listing:
+    query: OfficersQuery = asked.query
+    if query.date or not query.start_date or not query.end_date:
+        raise ProblemError.bad("start_date", "goes with end_date, and without date")
+    if not 0 <= (query.end_date - query.start_date).days < MOST_DAYS:
+        raise ProblemError.bad("end_date", f"must be within {MOST_DAYS} days from start_date")
+    key = ("calculation_date", "officer_id")
+    with asked.desk.reader() as reader, asked.desk.database() as primary:
+        stored = job.series(reader, query.start_date, query.end_date, _columns(asked), query.officer_id)
+        rows = job.listed(reader, primary, stored)
+    return _chosen(Listing(rows, key, "date,officer_id", meta(asked.desk.reading(None))), query)
+
+
+def _columns(asked: Asked) -> list[str]:
+    """Stored columns that the fields, the sort and the filters of a series need."""
+    given = f"{asked.query.fields},{asked.query.sort}"
+    named = {word.strip().lstrip("-") for word in given.split(",")}
+    everything = not asked.query.fields
+    stored = [field for field in OFFICERS if field.name not in (*job.LOOKED_UP, "bands")]
+    fields = [field for field in stored if (everything and field.shown) or field.name in named]
+    bands = list(BANDS.values()) if everything or "bands" in named else []
+    return ["officer_name", "region", "branch", "risk_band", *(field.source for field in fields), *bands]
+
+
+def _chosen(listing: Listing, query: OfficersQuery) -> Listing:
+    wanted = ("region", "branch", "officer_id", "channel", "risk_band")
+    return listing.narrowed((name, getattr(query, name)) for name in wanted)
+
+
+def branches(asked: Asked) -> Listing:
+    """Branches of one day."""
+    query: BranchesQuery = asked.query
+    reading = asked.desk.reading(query.date)
+    listing = Listing(reading.branches.lazy(), ("region", "branch"), "region,branch", meta(reading))
+    return listing.narrowed([("region", query.region), ("branch", query.branch)])
+
+
+def meta(reading: Reading) -> dict[str, Any]:
+    """What every answer says of where its figures come from."""
+    return {
+        "calculation_date": reading.day,
+        "calculated_at": reading.stamp.calculated_at,
+        "run_id": reading.stamp.run_id,
+        "published": reading.published,
+    }
+
+
+def officer(asked: Asked) -> Answer:
+    """One officer: figures, trend, history, what the score is made of, and the audit."""
+    reading = asked.desk.reading(asked.query.date)
+    officer_id = asked.path["officer_id"]
+    with asked.desk.reader() as reader, asked.desk.database() as primary:
+        found = job.officer(reader, primary, reading, officer_id)
+        info = audits.info(primary, officer_id)
+    current = _figures(found.row)
+    data = Officer(
+        **{name: found.row[name] for name in IDENTITY},
+        metrics=Trend(current, found.previous and _figures(found.previous), found.trend),
+        history=found.history,
+        explanation=_explanation(found),
+        audit_info=info,
+    )
+    return Answer(data, meta(reading))
+
+
+def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Every measure, metric and band of one officer."""
+    fields = [field for field in _declared(OFFICER_METRICS, rank=True).values() if field.source in row]
+    return {
+        field.name: money(row[field.source]) if field.kind == "money" else row[field.source]
+        for field in fields
+    }
+
+
+def _explanation(found: job.Officer) -> Explanation | None:
+    if found.terms is None:
+        return None
+    return Explanation(found.row["risk_score"], sum(term["lost"] for term in found.terms), found.terms)
