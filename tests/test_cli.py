@@ -47,9 +47,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
 
 
 COMMANDS = [
-    *("", "load", "compute", "diff", "show", "show officers", "show branches", "metrics", "runs", "migrate"),
-    "serve",
-    *("", "load", "compute", "show", "show officers", "show branches", "metrics", "runs", "migrate"),
+    *("", "load", "compute", "diff", "serve", "show", "show officers", "show branches"),
+    *("metrics", "runs", "migrate"),
     *("config", "config check", "config show", "audit", "audit verify", "audit history"),
     *("members", "members add", "members list", "members disable", "members enable", "members set-role"),
     *("members set-password", "token", "token issue", "token rotate"),
