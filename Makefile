@@ -32,6 +32,7 @@ test-long: ## the laws on many more random books and histories (hours)
 bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
 	@scripts/environment bench
 	.venv/bench/bin/python benchmarks/bench.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY))
+	.venv/bench/bin/python benchmarks/report.py
 
 test-fuzz: ## the HTTP API held to its own description, for longer (half an hour)
 	@scripts/environment test

@@ -1,7 +1,7 @@
 """Measure the project's targets at one size, beside its peers: python benchmarks/bench.py --size 1m.
 
 What a size needs (raw tables, facts, a filled database) is made once and kept in benchmarks/cache, or in
-$LOANMETRICS_BENCH_CACHE. Figures go to benchmarks/results, and from there to RESULTS.md and cost.png.
+$LOANMETRICS_BENCH_CACHE. Figures go to benchmarks/results; report.py makes RESULTS.md and cost.png of them.
 """
 
 import argparse
@@ -64,9 +64,6 @@ def main() -> None:
                 for made in step.measure(lab):
                     _keep(lab, made, args.results)
                     _say(_told(made))
-    from report import write
-
-    write(args.results, args.results.parent)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,6 +1,5 @@
 """RESULTS.md and cost.png, from the figures of all sizes and the notes beside them."""
 
-import sys
 from pathlib import Path
 
 import figure
@@ -133,5 +132,4 @@ def _figure(made: Figure) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parent))
     write(figure.RESULTS, HERE)
