@@ -152,11 +152,6 @@ def version(connection: Connection) -> int:
     return audit.head(connection).audit_id
 
 
-def exported(connection: Connection, reference: str) -> Head:
-    """Record in an export's name where the chain ends; written into the export too, it outlives the database."""
-    return audit.anchor(connection, "export", reference)
-
-
 def verify(settings: Settings, noted: Head | None = None) -> ChainReport:
     """Walk the chain of the settings' database; ``noted`` is a head noted down elsewhere."""
     with opened(settings) as url, connect(url, "loanmetrics audit verify") as connection:
