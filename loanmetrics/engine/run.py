@@ -140,12 +140,15 @@ def group(cell_table: pl.DataFrame, by: Sequence[str], catalogue: Catalogue) -> 
 def evaluate(groups: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
     """Every metric and band of every group; measures stay exact beside them, and so does money made of them."""
     policy = book.policy
-    scope = groups.select(
+    # Polars divides a row that stands alone, in its frame or its chunk, otherwise by a hair: so none does.
+    sums = groups.select(*catalogue.measures)
+    several = pl.concat([sums, pl.DataFrame([dict.fromkeys(sums.columns, 0)], sums.schema)], rechunk=True)
+    scope = several.select(
         *(pl.col(name).cast(pl.Float64) for name in catalogue.measures),
         *(pl.lit(getattr(policy, name)).alias(f"policy_{name}") for name in _policy_names(catalogue)),
     )
     money = [metric for metric in catalogue.metrics.values() if metric.unit == "money"]
-    exact = groups.select(pl.sql_expr(metric.formula).cast(pl.Int64).alias(metric.name) for metric in money)
+    exact = several.select(pl.sql_expr(metric.formula).cast(pl.Int64).alias(metric.name) for metric in money)
     for metric in catalogue.metrics.values():
         value = exact[metric.name].cast(pl.Float64) if metric in money else _value(metric)
         scope = scope.with_columns(value)
@@ -155,7 +158,7 @@ def evaluate(groups: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataF
             )
     bands = [banded(metric) for metric in catalogue.metrics.values() if metric.bands]
     made = scope.select(*(_typed(metric) for metric in catalogue.metrics.values()), *bands)
-    return pl.concat([groups, made.with_columns(exact)], how="horizontal")
+    return pl.concat([groups, made.with_columns(exact).head(len(groups))], how="horizontal")
 
 
 def _policy_names(catalogue: Catalogue) -> list[str]:
