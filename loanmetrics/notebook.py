@@ -131,9 +131,10 @@ def diff(before: core.Book, after: core.Book, *names: str, by: By = "officer") -
 def _past(book: core.Book, first: date, by: By, catalogue: Catalogue) -> pl.DataFrame:
     totals = sums(book.facts, book.policy, first, book.as_of, catalogue)
     cells = by_day.cells(book.facts, totals, first, book.as_of, catalogue)
+    days = by_day.calendar(first, book.as_of)
     if by == "officer":
-        return results.officers(cells, book, catalogue, (by_day.DAY,))
-    return results.branches(cells, book, catalogue, (by_day.DAY, *_keys(by)))
+        return results.officers(cells, book, catalogue, days)
+    return results.branches(cells, book, catalogue, _keys(by), days)
 
 
 def loans(book: core.Book, metric: str, **where: str) -> pl.LazyFrame:

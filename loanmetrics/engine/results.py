@@ -11,14 +11,15 @@ RISK_PARTS, YIELD_PARTS = 6, 4
 
 
 def officers(
-    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, per: tuple[str, ...] = ()
+    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, days: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """One row per officer, the whole officer, with the home region and branch and the rank among all.
 
-    Money is Int64 minor units, ratios Float64, scores Int32; null means no evidence. Cells of several days give all
-    of this ``per`` day.
+    Money is Int64 minor units, ratios Float64, scores Int32; null means no evidence. Cells of several ``days`` give
+    all of this for each of them.
     """
-    figures = evaluate(_every_officer(cell_table, book, catalogue, per), book, catalogue)
+    per = _names(days)
+    figures = evaluate(_every_officer(cell_table, book, catalogue, days), book, catalogue)
     home = book.facts.officers.select("officer_id", "officer_name", "region", "branch")
     named = figures.join(home, on="officer_id", how="left").with_columns(
         pl.col("region", "branch").fill_null(UNKNOWN)
@@ -30,23 +31,42 @@ def officers(
 
 
 def branches(
-    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, by: tuple[str, ...] = ("region", "branch")
+    cell_table: pl.DataFrame,
+    book: Book,
+    catalogue: Catalogue,
+    by: tuple[str, ...] = ("region", "branch"),
+    days: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """One row per branch (or per region, or one for the book with ``by=()``), as sums of its cells."""
-    return evaluate(group(cell_table, by, catalogue), book, catalogue)
+    """One row per branch (or per region, or one for the book with ``by=()``), as sums of its cells.
+
+    The book has a row on each of the ``days``, be it empty.
+    """
+    grouped = group(cell_table, [*_names(days), *by], catalogue)
+    if days is not None and not by:
+        grouped = _with_zeros(days, grouped, catalogue)
+    return evaluate(grouped, book, catalogue)
 
 
 def _every_officer(
-    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, per: tuple[str, ...]
+    cell_table: pl.DataFrame, book: Book, catalogue: Catalogue, days: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Officers without a loan have a row too: counts 0, ratios null."""
-    key = [*per, "officer_id"]
+    key = [*_names(days), "officer_id"]
     grouped = group(cell_table, key, catalogue)
     listed = book.facts.officers.select("officer_id")
-    if per:
-        listed = cell_table.select(per).unique().join(listed, how="cross")
+    if days is not None:
+        listed = days.join(listed, how="cross")
     every = pl.concat([grouped.select(key), listed.select(key)]).unique().sort(key)
-    return every.join(grouped, on=key, how="left").with_columns(pl.col(*catalogue.measures).fill_null(0))
+    return _with_zeros(every, grouped, catalogue)
+
+
+def _with_zeros(every: pl.DataFrame, grouped: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
+    found = every.join(grouped, on=every.columns, how="left", maintain_order="left")
+    return found.with_columns(pl.col(*catalogue.measures).fill_null(0))
+
+
+def _names(days: pl.DataFrame | None) -> tuple[str, ...]:
+    return () if days is None else tuple(days.columns)
 
 
 def rank(officer_rows: pl.DataFrame, min_loans: int) -> pl.Expr:

@@ -15,6 +15,7 @@ from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.history import by_day
 from loanmetrics.engine.history.sums import sums
 from loanmetrics.engine.history.transitions import transitions
+from loanmetrics.engine.loans import states
 from loanmetrics.errors import UsageError
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.extract import Source
@@ -28,6 +29,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import publish
+from loanmetrics.tables import LOAN_STATE
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,21 @@ def _publish(
         made.branches,
         transitions=made.transitions,
         par15=made.par15,
+        loan_state=_loans(book, made, settings.readers) if place.is_newest(this.day) else None,
         outcome=outcome(synced.source, intake, intake.findings, {}),
         along=lambda: place.advance(synced.mark),
         first=first,
         restate=True,
     )
     return done.changed
+
+
+def _loans(book: Book, made: Days, workers: int) -> pl.DataFrame:
+    """Every loan as it stands on the last of the days, held to what is told of that day."""
+    with ThreadPoolExecutor(workers) as pool:
+        found = states(book, pool).select(LOAN_STATE.names)
+    gates.loans_match(made.branches.filter(pl.col(by_day.DAY) == book.as_of), found)
+    return found
 
 
 def days(book: Book, first: date, workers: int = 1) -> Days:
@@ -123,9 +134,9 @@ def days(book: Book, first: date, workers: int = 1) -> Days:
         totals = sums(book.facts, book.policy, first, last, catalogue, pool)
         moved = transitions(book.facts, book.policy, first, last, pool)
     cells = by_day.cells(book.facts, totals, first, last, catalogue)
-    per = (by_day.DAY,)
-    officers = results.officers(cells, book, catalogue, per)
-    branches = results.branches(cells, book, catalogue, (*per, "region", "branch"))
+    calendar = by_day.calendar(first, last)
+    officers = results.officers(cells, book, catalogue, calendar)
+    branches = results.branches(cells, book, catalogue, days=calendar)
     for day in cells[by_day.DAY].unique():
         tables = {"officers": officers, "branches": branches}
         gates.ties_out(

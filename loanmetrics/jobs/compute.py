@@ -23,7 +23,7 @@ from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
-from loanmetrics.store.publish import Published, newest_day, publish, stored
+from loanmetrics.store.publish import Published, publish, stored
 from loanmetrics.store.session import connect
 
 
@@ -104,8 +104,7 @@ def _figures(
 
 def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced) -> Published:
     """One transaction: figures, loan state if the day is the newest, log, and where the change log was read to."""
-    newest = newest_day(place.connection)
-    is_newest = newest is None or this.day >= newest
+    is_newest = place.is_newest(this.day)
     return publish(
         place.connection,
         this,

@@ -16,6 +16,7 @@ from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import changes, runs
 from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.publish import newest_day
 from loanmetrics.store.session import connect
 
 READER = "compute"
@@ -60,6 +61,11 @@ class Workplace:
         if not self.lake.holds(run_id):
             return None, f"the facts of run {run_id} are not here"
         return self.lake.version(run_id), ""
+
+    def is_newest(self, day: date) -> bool:
+        """Whether loans are to be shown as they stand on this day: nothing is published of a later one."""
+        newest = newest_day(self.connection)
+        return newest is None or day >= newest
 
     def advance(self, mark: changes.Mark | None) -> None:
         """Remember that the change log was read up to here."""

@@ -53,6 +53,17 @@ def test_a_second_backfill_writes_nothing(run: Cli, small: str) -> None:
     assert rows(small, *PAST) == before
 
 
+def test_loans_stand_as_on_the_newest_day(run: Cli, small: str) -> None:
+    assert run(small, *BACKFILL)[0] == 0
+    standing = rows(small, "loan_state")
+    assert len(asked(small, "SELECT FROM loan_state WHERE current_dpd > 0")) > 0
+    assert run(small, "compute", "--as-of", str(DAY))[0] == 0
+    assert rows(small, "loan_state") == standing
+    told(small, PAID)
+    assert run(small, *BACKFILL[:-1], "2026-03-15")[0] == 0
+    assert rows(small, "loan_state") == standing
+
+
 def test_what_is_restated_is_kept(run: Cli, small: str) -> None:
     assert run(small, *BACKFILL)[0] == 0
     [(first_run,)] = asked(small, f"SELECT run_id FROM {LOG} WHERE calculation_date = '{DAY}'")

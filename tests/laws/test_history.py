@@ -29,7 +29,6 @@ from tests.strategies import Case, Row, cases
 
 CATALOGUE = load()
 DAY = "calculation_date"
-BRANCH = (DAY, *run.GROUPS["branch"])
 SAMPLE_DAYS = (date(2024, 12, 25), support.SAMPLE_DAY)
 AGO = st.integers(-25, 60)
 
@@ -269,8 +268,10 @@ def test_replaying_the_transitions_of_the_sample_gives_every_bucket() -> None:
 def assert_figures(book: Book, first: date, last: date, step: int = 1) -> None:
     table = sums(book.facts, book.policy, first, last, CATALOGUE)
     cells = by_day.cells(book.facts, table, first, last, CATALOGUE)
-    officers = results.officers(cells, book, CATALOGUE, per=(DAY,))
-    branches = results.branches(cells, book, CATALOGUE, BRANCH)
+    calendar = by_day.calendar(first, last)
+    officers = results.officers(cells, book, CATALOGUE, calendar)
+    branches = results.branches(cells, book, CATALOGUE, days=calendar)
+    whole = results.branches(cells, book, CATALOGUE, by=(), days=calendar)
     for day in days(first, last, step):
         today = on(book, day)
         alone = run.cells(today, CATALOGUE)
@@ -278,6 +279,7 @@ def assert_figures(book: Book, first: date, last: date, step: int = 1) -> None:
             (cells, alone),
             (officers, results.officers(alone, today, CATALOGUE)),
             (branches, results.branches(alone, today, CATALOGUE)),
+            (whole, results.branches(alone, today, CATALOGUE, by=())),
         ):
             assert_same(ours.filter(pl.col(DAY) == day).drop(DAY), theirs)
 
@@ -288,6 +290,12 @@ def test_figures_of_many_days_are_those_of_each(case: Case, ago: int) -> None:
     book, _ = support.book_of(case.rows, case.as_of, case.policy, case.frozen)
     first = case.as_of - timedelta(ago)
     assert_figures(book, first, first + timedelta(34))
+
+
+def test_figures_of_an_empty_book_by_day() -> None:
+    rows = {"officers": [{"officer_id": "A", "branch": "Ikeja"}]}
+    book, _ = support.book_of(rows, date(2026, 3, 16), Policy())
+    assert_figures(book, date(2026, 3, 1), date(2026, 3, 16))
 
 
 def test_figures_of_the_sample_by_day() -> None:

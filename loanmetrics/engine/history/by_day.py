@@ -1,4 +1,4 @@
-"""The cells of many days at once, ready for ``results``: pass ``per=("calculation_date",)``, or group by it too."""
+"""The cells of many days at once, ready for ``results``: pass them the ``calendar`` too."""
 
 from datetime import date
 
@@ -15,9 +15,10 @@ DAY = "calculation_date"
 
 def cells(facts: Facts, sums: pl.DataFrame, first: date, last: date, catalogue: Catalogue) -> pl.DataFrame:
     """``run.figures`` of every day from ``first`` to ``last``: every cell, frozen PAR15 and distinct flags included."""
-    named = _everywhere(facts, _calendar(first, last), sums, list(sums.columns[2:]))
+    days = calendar(first, last)
+    named = _everywhere(facts, days, sums, list(sums.columns[2:]))
     return (
-        with_flags(_frozen(facts, named), catalogue)
+        with_flags(_frozen(facts, days[DAY], named), catalogue)
         .select(DAY, *PLACE, *catalogue.measures)
         .sort(DAY, *PLACE)
     )
@@ -25,7 +26,7 @@ def cells(facts: Facts, sums: pl.DataFrame, first: date, last: date, catalogue: 
 
 def par15_snapshots(facts: Facts, sums: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
     """PAR15 of every cell on every 15th from ``first`` to ``last``, zeros included: rows of ``par15_snapshots``."""
-    days = _calendar(first, last).filter(pl.col(DAY).dt.day() == 15)
+    days = calendar(first, last).filter(pl.col(DAY).dt.day() == 15)
     rows = _everywhere(facts, days, sums, ["overdue_15d_amount", "overdue_15d_count"])
     return rows.select(
         pl.col(DAY).alias("snapshot_date"),
@@ -35,7 +36,8 @@ def par15_snapshots(facts: Facts, sums: pl.DataFrame, first: date, last: date) -
     ).sort("snapshot_date", *PLACE)
 
 
-def _calendar(first: date, last: date) -> pl.DataFrame:
+def calendar(first: date, last: date) -> pl.DataFrame:
+    """The days from ``first`` to ``last``."""
     return pl.DataFrame({DAY: pl.Series(span(first, last), dtype=pl.Int32).cast(pl.Date)})
 
 
@@ -47,12 +49,11 @@ def _everywhere(facts: Facts, days: pl.DataFrame, sums: pl.DataFrame, names: lis
     return known.drop("cell").with_columns(pl.col(names).fill_null(0))
 
 
-def _frozen(facts: Facts, named: pl.DataFrame) -> pl.DataFrame:
+def _frozen(facts: Facts, days: pl.Series, named: pl.DataFrame) -> pl.DataFrame:
     """Days whose latest 15th was frozen take that set, whole."""
-    days = named[DAY].unique()
     latest = [latest_15th(to_day(day)) for day in days]
-    calendar = pl.DataFrame({DAY: days, "snapshot_day": pl.Series(latest, dtype=pl.Int64)})
-    taken = calendar.join(facts.par15.cast({"snapshot_day": pl.Int64}), on="snapshot_day")
+    dated = pl.DataFrame({DAY: days, "snapshot_day": pl.Series(latest, dtype=pl.Int64)})
+    taken = dated.join(facts.par15.cast({"snapshot_day": pl.Int64}), on="snapshot_day")
     covered = pl.col(DAY).is_in(taken[DAY].unique().implode())
     renewed = with_frozen(named.filter(covered), taken, (DAY, *PLACE))
     return pl.concat([named.filter(~covered), renewed])

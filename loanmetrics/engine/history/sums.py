@@ -45,7 +45,7 @@ def sums(
     """
     whole = span(first, last)
     measures = loan_measures(catalogue)
-    size = 1 + int(facts.cells["cell"].cast(pl.Int64).to_numpy().max(initial=-1))
+    size = 1 + int(facts.cells["cell"].cast(pl.Int64).to_numpy().max(initial=0))
     length = FINE_DAYS if any(_is_fine(measure) for measure in measures) else max(FINE_DAYS, AT_ONCE // size)
     stretches = (Stretch(np.array(whole[at : at + length])) for at in range(0, len(whole), length))
     return pl.concat([_stretch(facts, policy, days, measures, size, executor) for days in stretches])
