@@ -1,5 +1,6 @@
 """A lender at work on a real database: the changes that life makes to loans, schedules and repayments."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -7,8 +8,11 @@ from typing import Any
 
 import psycopg
 
+from loanmetrics.store.migrate import ensure_partitions
+
 START = date(2026, 1, 1)
 OFFICERS = ("A", "B", "C", None)
+HOMES = {"A": ("North", "Kano"), "B": ("South", "Lagos"), "C": ("North", "Kaduna")}
 PLACES = (("North", "Kano"), ("North", "Kaduna"), ("South", "Lagos"), (None, None))
 LOAN = (
     "INSERT INTO loans (loan_id, officer_id, region, branch, loan_amount, disbursement_date, loan_term_days,"
@@ -22,27 +26,54 @@ PAID = (
     "INSERT INTO repayments (repayment_id, loan_id, payment_date, payment_amount, principal_paid, fees_paid,"
     " payment_method, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 )
+CLOSED = (
+    "SELECT FROM repayments JOIN loans USING (loan_id) WHERE repayment_id = %s AND NOT is_reversed IS TRUE"
+    " AND (closed_date <= %s OR status IN ('Closed', 'Written Off'))"
+)
+MOVES = (
+    "SELECT FROM loans WHERE loan_id = %s AND officer_id IS DISTINCT FROM %s AND branch IS DISTINCT FROM %s"
+)
 
 
 @dataclass
 class Lender:
-    """What happens to one lender's tables; ``seen`` counts which changes were made."""
+    """What happens to one lender's tables; ``unread`` counts the changes since somebody last read them.
+
+    ``late`` is another session, for transactions that readers may overtake: then they are ``overtaken``.
+    """
 
     database: psycopg.Connection
+    late: psycopg.Connection
     today: date = START
     numbers: int = 0
-    seen: dict[str, int] = field(default_factory=dict)
+    overtaken: bool = False
+    unread: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        # A row that the late transaction holds is left alone.
+        self.database.execute("SET lock_timeout = '50ms'")
 
     def note(self, what: str) -> None:
-        self.seen[what] = self.seen.get(what, 0) + 1
+        self.unread[what] += 1
 
     def tell(self, statement: str, *values: Any) -> int:
-        return self.database.execute(statement.encode(), list(values)).rowcount
+        """How many rows a statement touched, or found."""
+        try:
+            return self.database.execute(statement.encode(), list(values)).rowcount
+        except psycopg.errors.LockNotAvailable:
+            return 0
+
+    def do(self, what: str, statement: str, *values: Any) -> None:
+        if self.tell(statement, *values):
+            self.note(what)
 
     def pick(self, column: str, table: str, number: int) -> Any:
         """One of the values a column holds, or None."""
         rows = self.database.execute(f"SELECT DISTINCT {column} FROM {table} ORDER BY 1".encode()).fetchall()
         return rows[number % len(rows)][0] if rows else None
+
+    def is_empty(self) -> bool:
+        return self.pick("loan_id", "loans", 0) is None
 
     def is_taken(self, receipt: str, day: date) -> bool:
         query = "SELECT FROM repayments WHERE repayment_id = %s AND payment_date = %s"
@@ -67,107 +98,130 @@ class Lender:
         loan, day = self.pick("loan_id", "loans", number), self.today - timedelta(ago)
         if loan:
             parts = (amount, 0) if split else (None, None)
-            self.tell(PAID, self.fresh("R"), loan, day, amount, *parts, "Cash", day + timedelta(ago))
-            self.note("backdated payment" if ago else "payment")
+            values = (self.fresh("R"), loan, day, amount, *parts, "Cash", self.today)
+            self.do("backdated payment" if ago else "payment", PAID, *values)
 
     def pay_nobody(self) -> None:
-        self.tell(PAID, self.fresh("R"), self.fresh("L"), self.today, 5, 5, 0, "Cash", None)
-        self.note("orphan")
+        self.do("orphan", PAID, self.fresh("R"), self.fresh("L"), self.today, 5, 5, 0, "Cash", None)
+
+    def pay_late(self, number: int, amount: int, ago: int) -> None:
+        """Begin a payment that is committed once others have come and gone."""
+        loan, receipt = self.pick("loan_id", "loans", number), self.pick("repayment_id", "repayments", number)
+        if self.is_paying_late or not loan:
+            return
+        ensure_partitions(self.database)
+        self.late.execute("BEGIN; SELECT pg_current_xact_id()")
+        day = self.today - timedelta(ago)
+        self.late.execute(PAID.encode(), [self.fresh("R"), loan, day, amount, amount, 0, "Cash", None])
+        self.late.execute("UPDATE repayments SET is_backdated = true WHERE repayment_id = %s", [receipt])
+
+    def commit_late(self) -> None:
+        if self.is_paying_late:
+            self.late.execute("COMMIT")
+            self.note("late commit" if self.overtaken else "slow commit")
+            self.overtaken = False
+
+    @property
+    def is_paying_late(self) -> bool:
+        return self.late.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
 
     def repeat_receipt(self, number: int, other: int) -> None:
         """The same receipt id for another loan, on another day."""
         receipt, loan = self.pick("repayment_id", "repayments", number), self.pick("loan_id", "loans", other)
         day = self.today - timedelta(other % 70)
         if receipt and loan and not self.is_taken(receipt, day):
-            self.tell(PAID, receipt, loan, day, 7, 7, 0, "Transfer", None)
-            self.note("receipt twice")
+            self.do("receipt twice", PAID, receipt, loan, day, 7, 7, 0, "Transfer", None)
 
     def spoil(self, number: int) -> None:
         receipt = self.pick("repayment_id", "repayments", number)
-        self.tell(
-            "UPDATE repayments SET principal_paid = payment_amount + 1 WHERE repayment_id = %s", receipt
-        )
-        self.note("row that breaks a rule")
+        spoilt = "UPDATE repayments SET principal_paid = payment_amount + 1 WHERE repayment_id = %s"
+        self.do("row that breaks a rule", spoilt, receipt)
 
     def reverse(self, number: int, ago: int | None) -> None:
         day = None if ago is None else self.today - timedelta(ago)
         receipt = self.pick("repayment_id", "repayments", number)
-        self.tell(
-            "UPDATE repayments SET is_reversed = true, reversal_date = %s WHERE repayment_id = %s",
-            day,
-            receipt,
-        )
-        self.note("reversal")
+        closed = self.tell(CLOSED, receipt, self.today)
+        reversed_ = "UPDATE repayments SET is_reversed = true, reversal_date = %s WHERE repayment_id = %s"
+        if self.tell(reversed_, day, receipt):
+            self.note("reversal")
+            self.unread["reversal of a closed loan"] += bool(closed)
 
     def edit(self, number: int, amount: int) -> None:
         receipt = self.pick("repayment_id", "repayments", number)
-        self.tell(
-            "UPDATE repayments SET payment_amount = %s, principal_paid = %s, fees_paid = 0 WHERE repayment_id = %s",
-            amount, amount, receipt,
-        )  # fmt: skip
-        self.note("edited payment")
+        edited = (
+            "UPDATE repayments SET payment_amount = %s, principal_paid = %s, fees_paid = 0"
+            " WHERE repayment_id = %s"
+        )
+        self.do("edited payment", edited, amount, amount, receipt)
 
     def move(self, number: int, other: int) -> None:
         receipt, loan = self.pick("repayment_id", "repayments", number), self.pick("loan_id", "loans", other)
         if receipt and loan:
-            self.tell("UPDATE repayments SET loan_id = %s WHERE repayment_id = %s", loan, receipt)
-            self.note("payment moved to another loan")
+            moved = "UPDATE repayments SET loan_id = %s WHERE repayment_id = %s"
+            self.do("payment moved to another loan", moved, loan, receipt)
 
     def redate(self, number: int, ago: int) -> None:
         """An edit that moves a row to another partition."""
         receipt, day = self.pick("repayment_id", "repayments", number), self.today - timedelta(ago)
         if not self.is_taken(receipt, day):
-            rows = self.tell(
+            redated = (
                 "UPDATE repayments SET payment_date = %s WHERE (repayment_id, payment_date) ="
-                " (SELECT repayment_id, payment_date FROM repayments WHERE repayment_id = %s LIMIT 1)", day, receipt,
-            )  # fmt: skip
-            self.note("payment moved to another day") if rows else None
+                " (SELECT repayment_id, payment_date FROM repayments WHERE repayment_id = %s LIMIT 1)"
+            )
+            self.do("payment moved to another day", redated, day, receipt)
 
     def drop_payment(self, number: int) -> None:
-        self.tell(
-            "DELETE FROM repayments WHERE repayment_id = %s", self.pick("repayment_id", "repayments", number)
-        )
-        self.note("deleted payment")
+        receipt = self.pick("repayment_id", "repayments", number)
+        self.do("deleted payment", "DELETE FROM repayments WHERE repayment_id = %s", receipt)
 
     def reassign(self, number: int, officer: int, place: int) -> None:
+        loan = self.pick("loan_id", "loans", number)
         region, branch = PLACES[place % len(PLACES)]
-        self.tell(
-            "UPDATE loans SET officer_id = %s, region = %s, branch = %s WHERE loan_id = %s",
-            OFFICERS[officer % len(OFFICERS)], region, branch, self.pick("loan_id", "loans", number),
-        )  # fmt: skip
-        self.note("reassigned loan")
+        whom = OFFICERS[officer % len(OFFICERS)]
+        far = self.tell(MOVES, loan, whom, branch)
+        moved = "UPDATE loans SET officer_id = %s, region = %s, branch = %s WHERE loan_id = %s"
+        if self.tell(moved, whom, region, branch, loan):
+            self.note("reassigned loan")
+            self.unread["reassigned to an officer of another branch"] += far
 
     def close(self, number: int, status: str, ago: int | None) -> None:
         day = None if ago is None else self.today - timedelta(ago)
         loan = self.pick("loan_id", "loans", number)
-        self.tell("UPDATE loans SET status = %s, closed_date = %s WHERE loan_id = %s", status, day, loan)
-        self.note("closed loan")
+        closed = "UPDATE loans SET status = %s, closed_date = %s WHERE loan_id = %s"
+        self.do("closed loan", closed, status, day, loan)
 
     def drop_loan(self, number: int, whole: bool) -> None:
         loan = self.pick("loan_id", "loans", number)
-        for table in ("loans", "loan_schedule", "repayments") if whole else ("loans",):
-            self.tell(f"DELETE FROM {table} WHERE loan_id = %s", loan)
-        self.note("deleted loan" if whole else "loan deleted from under its rows")
+        if self.tell("DELETE FROM loans WHERE loan_id = %s", loan):
+            for table in ("loan_schedule", "repayments") if whole else ():
+                self.tell(f"DELETE FROM {table} WHERE loan_id = %s", loan)
+            self.note("deleted loan" if whole else "loan deleted from under its rows")
 
     def reschedule(self, number: int, days: int) -> None:
         loan = self.pick("loan_id", "loan_schedule", number)
-        self.tell("UPDATE loan_schedule SET due_date = due_date + %s WHERE loan_id = %s", days, loan)
-        self.note("rescheduled")
+        moved = "UPDATE loan_schedule SET due_date = due_date + %s WHERE loan_id = %s"
+        self.do("rescheduled", moved, days, loan)
 
     def hire(self, officer: int, channel: str | None) -> None:
         name = OFFICERS[officer % 3]
-        self.tell(
+        hired = (
             "INSERT INTO officers (officer_id, officer_name, region, branch, primary_channel) VALUES"
-            " (%s, %s, 'North', 'Kano', %s) ON CONFLICT (officer_id) DO UPDATE SET"
-            " primary_channel = EXCLUDED.primary_channel", name, name, channel,
-        )  # fmt: skip
-        self.note("officer")
+            " (%s, %s, %s, %s, %s) ON CONFLICT (officer_id) DO UPDATE SET"
+            " primary_channel = EXCLUDED.primary_channel"
+        )
+        self.do("officer", hired, name, name, *HOMES[str(name)], channel)
 
     def celebrate(self) -> None:
-        self.tell("INSERT INTO holidays (holiday_date) VALUES (%s) ON CONFLICT DO NOTHING", self.today)
-        self.note("holiday")
+        holiday = "INSERT INTO holidays (holiday_date) VALUES (%s) ON CONFLICT DO NOTHING"
+        self.do("holiday", holiday, self.today)
+
+    def change_their_mind(self) -> None:
+        with self.database.transaction(force_rollback=True):
+            self.tell("DELETE FROM repayments")
+        self.note("roll-back")
 
     def leave(self) -> None:
         """All is gone."""
+        self.commit_late()
         self.tell("TRUNCATE loans, loan_schedule, repayments")
         self.note("empty book")
