@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent))
 import figure  # noqa: E402
 from figure import Figure, Sheet  # noqa: E402
 from lab import CACHE, SIZES, Lab, laboratory  # noqa: E402
-from measures import day, extraction, publishing, runs, startup, stored, year  # noqa: E402
+from measures import day, drilldown, extraction, publishing, runs, startup, stored, year  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ STEPS = (
     Step(("P1", "P2"), _days),
     Step(("P3",), lambda lab: [year.measure(lab)]),
     Step(("P8",), lambda lab: [publishing.measure(lab)]),
+    Step(("P10",), lambda lab: [drilldown.measure(lab)]),
     Step(("P4",), lambda lab: [extraction.measure(lab)]),
     Step(("P5", "P6"), runs.measure),
 )

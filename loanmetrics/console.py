@@ -31,23 +31,9 @@ HEADLINES = (
     *("ayr", "dqi", "on_time_rate"),
 )
 LOAN_HEADLINES = (
-    *(
-        "loan_id",
-        "customer_name",
-        "customer_phone",
-        "officer_id",
-        "branch",
-        "disbursement_date",
-        "loan_amount",
-    ),
-    *(
-        "current_dpd",
-        "outstanding_balance",
-        "arrears_amount",
-        "days_late",
-        "roll_direction",
-        "loan_risk_score",
-    ),
+    *("loan_id", "customer_name", "customer_phone", "officer_id", "branch"),
+    *("disbursement_date", "loan_amount", "current_dpd", "outstanding_balance"),
+    *("arrears_amount", "days_late", "roll_direction", "loan_risk_score"),
 )
 FATES = ("added", "changed", "removed")
 PROSE_WIDTH = 100

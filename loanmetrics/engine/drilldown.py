@@ -1,16 +1,20 @@
 """The rows of a drilldown: every loan at the end of a day, with what it did since and what it ranks by."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from loanmetrics.engine.book import Book, Shard
-from loanmetrics.engine.loan_state import bucket, loan_state
+from loanmetrics.engine.loan_state import bucket, standing
 from loanmetrics.engine.loans import risk_score
 from loanmetrics.engine.state import Channels, open_shard
 from loanmetrics.tables import DPD_BUCKETS, LOAN_STATUSES
 
 # What a row is known by within its shard; the rest is for people.
 KEYS = ("loan", "cell")
+# False for a loan that stands elsewhere by now.
+STANDS = "stands"
 BUCKET = pl.Enum(DPD_BUCKETS)
 NAMED = pl.Categorical()
 SCHEMA = pl.Schema(
@@ -64,7 +68,7 @@ def stand(shard: Shard, book: Book) -> pl.DataFrame:
     stood = pl.DataFrame({"dpd_before": before.dpd, "on_book_before": before.on_book}).select(
         pl.when("on_book_before").then("dpd_before").alias("dpd_before")
     )
-    now = loan_state(state)
+    now = standing(state)
     return now.with_columns(stood["dpd_before"].gather(now["local"]))
 
 
@@ -117,15 +121,15 @@ def _direction() -> pl.Expr:
     )
 
 
-def largest(rows: pl.LazyFrame) -> pl.DataFrame:
-    """The largest balance that each officer's loans on the book owe."""
-    on_book = rows.filter("on_book")
-    return on_book.group_by("officer_id").agg(pl.col("outstanding_balance").max()).collect()
+def scored(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Add each loan's risk score; all loans of an officer are in one part or another.
 
-
-def scored(rows: pl.LazyFrame, largest: pl.DataFrame) -> pl.LazyFrame:
-    """Add each loan's risk score, of ``rows`` that need not hold every loan of an officer."""
+    Loans without ``STANDS`` weigh nothing.
+    """
+    weighed = [part.lazy().filter(STANDS, "on_book") for part in parts]
+    largest = pl.concat(weighed).group_by("officer_id").agg(pl.col("outstanding_balance").max()).collect()
     most = pl.col("officer_id").replace_strict(
         largest["officer_id"], largest["outstanding_balance"], default=None, return_dtype=pl.Int64
     )
-    return rows.with_columns(risk_score(pl.col("outstanding_balance"), most).alias(SCORE))
+    score = risk_score(pl.col("outstanding_balance"), most)
+    return [part.with_columns(score.alias(SCORE)) for part in parts]

@@ -14,16 +14,27 @@ from loanmetrics.tables import DPD_BUCKETS
 # The last day past due of every bucket but the endless one.
 LAST_DAYS = (0, 6, 30, 60, 90)
 Pick = Callable[[Ints, Ints, int, int], Ints]
+Columns = dict[str, Ints | np.ndarray]
 
 
 def loan_state(state: State) -> pl.DataFrame:
     """Every loan of the shard disbursed by the as-of day, in loan order, with its position ``local``."""
+    return _disbursed(state, _standing(state) | _parts(state))
+
+
+def standing(state: State) -> pl.DataFrame:
+    """``loan_state`` without what is owed and paid by part, which takes a third of the time."""
+    return _disbursed(state, _standing(state))
+
+
+def _disbursed(state: State, columns: Columns) -> pl.DataFrame:
     disbursed = state.ledger.loans.disbursed <= state.book.day
-    return _named(pl.DataFrame(_columns(state))).filter(pl.Series(disbursed))
+    return _named(pl.DataFrame(columns)).filter(pl.Series(disbursed))
 
 
-def _columns(state: State) -> dict[str, Ints | np.ndarray]:
-    dues, rows, parts = state.ledger.dues, state.ledger.repayments, state.outstanding_parts
+def _standing(state: State) -> Columns:
+    """How each loan stands: on the book or not, days past due, dates, what it owes in all."""
+    dues = state.ledger.dues
     missed, decided = state.first_payment
     return {
         "local": np.arange(len(state.ledger.loans)),
@@ -38,12 +49,18 @@ def _columns(state: State) -> dict[str, Ints | np.ndarray]:
         "first_payment_received_date": _payment_day(state, earliest),
         "last_payment_date": _payment_day(state, latest),
         "next_payment_due": _next_due(state),
-        "principal_outstanding": parts["principal"],
-        "interest_outstanding": parts["interest"],
-        "fees_outstanding": parts["fee"],
         "total_outstanding": state.now.outstanding,
         "arrears_amount": _arrears(state),
         "overpaid": np.maximum(0, state.now.credited - dues.total_due),
+    }
+
+
+def _parts(state: State) -> Columns:
+    rows, owed = state.ledger.repayments, state.outstanding_parts
+    return {
+        "principal_outstanding": owed["principal"],
+        "interest_outstanding": owed["interest"],
+        "fees_outstanding": owed["fee"],
         "total_principal_paid": rows.spans.sum(state.paid.principal),
         "total_interest_paid": rows.spans.sum(state.paid.interest),
         "total_fees_paid": rows.spans.sum(state.paid.fee),

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 from time import time
@@ -24,6 +25,8 @@ UNDER_WAY = ".new"
 LONGEST_WRITE = 3600
 KEEP_SECONDS = 7 * 24 * 3600
 MOST_BYTES = 8 << 30
+# In each process; they cost it little beyond the page cache that all share.
+MOST_OPEN = 64
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,14 @@ class Days:
             with suppress(FileNotFoundError):
                 about = path.stat()
                 yield about.st_mtime, path, about.st_size
+
+
+@lru_cache(MOST_OPEN)
+def opened(path: Path) -> pl.DataFrame:
+    """A file's loans, read from the disk's cache as they are needed. What a path holds never changes."""
+    from pyarrow import ipc, memory_map
+
+    with memory_map(str(path)) as source:
+        loans = pl.from_arrow(ipc.open_file(source).read_all())
+    assert isinstance(loans, pl.DataFrame)
+    return loans

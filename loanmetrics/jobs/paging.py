@@ -14,7 +14,6 @@ import polars as pl
 from loanmetrics.errors import UsageError, unknown
 
 Value = str | int | float | bool | None
-PLACE = "place"
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,21 @@ def page(
     after: str | None = None,
     skip: int = 0,
 ) -> Page:
-    """``limit`` rows by the columns of ``sort`` (``-column``: falling; null last), ties by ``key``, which is unique.
+    """``limit`` rows by the columns of ``sort`` (``-column``: falling; null last), then by ``key``: no two are alike.
 
     Begins after the row of the cursor ``after``, or else after ``skip`` rows; whichever it is, the last page of many
     costs what the first does.
     """
     order = ordered(rows, sort, key)
     names = [name.lstrip("-") for name in order]
-    keys = rows.select(names).with_row_index(PLACE).collect()
+    keys = rows.select(names).collect()
     rest = keys if after is None else keys.filter(_after(Cursor.of(after), order, keys.schema))
     chosen = in_order(rest.lazy(), order).slice(skip, limit).collect()
-    here = pl.col(PLACE).is_in(chosen[PLACE].implode())
-    found = rows.with_row_index(PLACE).filter(here).collect()
+    near = rows.filter(pl.col(key).is_in(chosen[key].implode(), nulls_equal=True)).collect()
+    found = chosen.join(near, on=names, how="left", nulls_equal=True, maintain_order="left")
     more = skip + limit < len(rest)
     return Page(
-        chosen.select(PLACE).join(found, on=PLACE, how="left", maintain_order="left").drop(PLACE),
+        found.select(near.columns),
         len(keys),
         str(_last(chosen, order)) if more and len(chosen) else None,
     )

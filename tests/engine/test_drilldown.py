@@ -24,8 +24,7 @@ def rows_of(book: Book) -> pl.DataFrame:
         drilldown.named(drilldown.stand(shard, book), shard.in_order().loans, book.facts.cells, book)
         for shard in book.facts.shards
     ]
-    rows = pl.concat(parts)
-    made = drilldown.scored(rows.lazy(), drilldown.largest(rows.lazy())).collect()
+    made = pl.concat(drilldown.scored([part.with_columns(stands=True) for part in parts]))
     return made.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).sort("loan_id")
 
 

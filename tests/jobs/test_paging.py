@@ -77,6 +77,22 @@ def test_a_page_goes_on_though_its_last_row_has_gone() -> None:
     assert (ids(rest), rest.total, rest.next_cursor) == (["L4", "L3", "L2"], 3, None)
 
 
+def test_what_is_unique_by_several_columns_only() -> None:
+    rows = pl.LazyFrame(
+        {
+            "region": ["N", "S", "N", None],
+            "branch": ["Yaba", "Yaba", "Ikeja", None],
+            "fimr": [0.1, 0.1, None, 0.3],
+        }
+    )
+    after, found = None, list[tuple[object, ...]]()
+    for _ in range(4):
+        made = page(rows, ["fimr", "region"], 1, key="branch", after=after)
+        after = made.next_cursor
+        found += made.rows.rows()
+    assert found == [("N", "Yaba", 0.1), ("S", "Yaba", 0.1), (None, None, 0.3), ("N", "Ikeja", None)]
+
+
 def test_an_unknown_column_is_refused_with_a_hint() -> None:
     with pytest.raises(UsageError, match=r"unknown column: bucke \(did you mean bucket\?\)"):
         page(ROWS, ["-bucke"], 1)
