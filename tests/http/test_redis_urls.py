@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 
 from loanmetrics.errors import UsageError
+from loanmetrics.http.follow import Ear
 from loanmetrics.http.remote import Remote
 from loanmetrics.store import redis
+from loanmetrics.store.announce import announce
 from tests.http import tls
 from tests.http.valkey import LOOPBACK, Valkey, free_port, valkey
 from tests.http.waiting import until
@@ -21,6 +23,15 @@ def remembers(url: str) -> bool:
     return found == b"1"
 
 
+def hears(url: str) -> bool:
+    ear = Ear(url)
+    until(lambda: ear.listen(0.01) is not None)
+    told = announce(url, "R1")
+    heard = ear.listen(PATIENCE)
+    ear.close()
+    return told and heard is True
+
+
 @pytest.mark.loopback
 @pytest.mark.parametrize("url", ["redis+cluster://{}:{}", "redis://{}:{}?cluster=true"])
 def test_a_cluster(url: str, stopped_valkey: Valkey) -> None:
@@ -34,6 +45,7 @@ def test_a_cluster(url: str, stopped_valkey: Valkey) -> None:
         ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         until(lambda: "cluster_state:ok" in str(ask("CLUSTER", "INFO")))
     assert remembers(url.format(LOOPBACK, port))
+    assert hears(url.format(LOOPBACK, port))
 
 
 @pytest.mark.loopback
@@ -46,6 +58,7 @@ def test_the_master_that_sentinels_name(stopped_valkey: Valkey) -> None:
         named = f"{LOOPBACK}:{nobody},{LOOPBACK}:{sentinel}"
         assert remembers(f"redis+sentinel://:hush@{named}/figures")
         assert remembers(f"redis+sentinel://:hush@{named}/figures/3")
+        assert hears(f"redis+sentinel://:hush@{named}/figures")
         assert not remembers(f"redis+sentinel://:hush@{named}/other")
         assert not remembers(f"redis+sentinel://{named}/figures")
     with stopped_valkey.client(password="hush") as client:

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -194,3 +195,18 @@ def test_threads_that_begin_together_share_one_set_of_instruments(monkeypatch: p
     with ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(first) for _ in range(8)]
         assert len({id(it.result(60)) for it in asked}) == 1
+
+
+def test_every_metric_is_in_the_guide() -> None:
+    made = Instruments()
+    made.request("/x", "GET", 500, 0.1)
+    made.cache_event("miss")
+    text = made.render(lambda: Freshness("R1", DAY, 1.0, 1.0, 1, 1, True)).decode()
+    samples = set(re.findall(r"^(loanmetrics_\w+)", text, re.M))
+    families = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in samples}
+    guide = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    assert families - {
+        "loanmetrics_http_requests",
+        "loanmetrics_http_errors",
+        "loanmetrics_cache_events",
+    } == set(re.findall(r"`(loanmetrics_\w+)`", guide))
