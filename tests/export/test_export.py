@@ -10,10 +10,12 @@ from urllib.parse import parse_qs
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter  # type: ignore[import-untyped]
 
 from loanmetrics.errors import DataError, UsageError
 from loanmetrics.export import FORMATS, About, ColumnAbout, write
-from loanmetrics.export.xlsx import LONGEST_TEXT, MOST_ROWS
+from loanmetrics.export.cells import LONGEST_TEXT
+from loanmetrics.export.xlsx import MOST_ROWS
 from tests.export.workbook import properties, sheet
 
 LAGOS = timezone(timedelta(hours=1))
@@ -65,6 +67,7 @@ def exported(
 
 
 def one(folder: Path, form: str, kind: str, *values: object, dtype: pl.DataType | None = None) -> Path:
+    folder.mkdir(exist_ok=True)
     frame = pl.DataFrame({"a": pl.Series(values, dtype=dtype, strict=False)})
     return exported(folder, form, frame, columns=[ColumnAbout("a", kind)])
 
@@ -166,7 +169,8 @@ def test_batches_that_differ_make_one_table(tmp_path: Path, form: str) -> None:
         assert path.read_text().splitlines()[1:4] == [",,,,,,,,"] * 3
         assert len(path.read_text().splitlines()) == 7
     else:
-        assert [row["B"][1] for row in sheet(path, 1)[1:]] == ["1234567.05", "-0.05", "0.00"]
+        cells = [row["B"][1] for row in sheet(path, 1)[1:] if row]
+        assert cells == ["1234567.05", "-0.05", "0.00"]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -290,3 +294,43 @@ def test_a_million_rows_stream_within_300_mb(tmp_path: Path, form: str) -> None:
 @linux
 def test_a_sheets_rows_do_not_stay_in_memory(tmp_path: Path) -> None:
     assert peak(tmp_path, "xlsx", 40_000) - peak(tmp_path, "xlsx", 20_000) < 15
+
+
+TEXTS = [
+    "plain",
+    " blanks at both ends ",
+    "a & b < c > d \"quoted\" 'so'",
+    "Ọ̀yọ́ 🙂",
+    "line\nbreak\ttab",
+    "control \x01 and \x1f and \r",
+    "looks like _x0041_ a code",
+    "_x005F_ and _xZZZZ_",
+    "",
+]
+DAYS = [date(1900, 1, 1), date(1900, 2, 28), date(1900, 3, 1), date(1970, 1, 1), date(2199, 12, 31)]
+MOMENTS = [datetime(1900, 1, 2, 6), datetime(1900, 3, 1, 12, 30), datetime(2026, 6, 30, 23, 59, 59, 500_000)]
+
+
+def test_cells_are_those_that_xlsxwriter_writes(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.xlsx"
+    with xlsxwriter.Workbook(str(theirs), {"constant_memory": True}) as book:
+        page = book.add_worksheet()
+        for row, value in enumerate([*TEXTS, *DAYS, *MOMENTS]):
+            put = page.write_string if isinstance(value, str) else page.write_datetime
+            put(row, 0, value)
+    expected = [row["A"][:2] for row in sheet(theirs, 1)]
+    made = [
+        row["A"][:2]
+        for kind, values in (("text", TEXTS), ("date", DAYS), ("timestamp", MOMENTS))
+        for row in sheet(one(tmp_path / kind, "xlsx", kind, *values), 1)[1:]
+    ]
+    split = len(TEXTS) + len(DAYS)
+    assert made[:split] == expected[:split]
+    assert [float(text) for _, text in made[split:]] == pytest.approx(
+        [float(text) for _, text in expected[split:]], abs=1e-9
+    )
+
+
+def test_ratios_that_are_no_numbers_are_errors_of_the_sheet(tmp_path: Path) -> None:
+    cells = [row.get("A") for row in sheet(one(tmp_path, "xlsx", "ratio", 1.5, float("nan"), None), 1)[1:]]
+    assert cells == [("n", "1.5", "0.00%"), ("e", "#NUM!", "0.00%"), None]
