@@ -1,6 +1,5 @@
 """The HTTP API."""
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,5 +33,6 @@ def serve(
 
 
 def _create(settings: "Settings", url: str) -> "App":
-    app: App = import_module("loanmetrics.http.app").create(settings, url)
-    return app
+    from loanmetrics.http.app import create
+
+    return create(settings, url)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from loanmetrics.store import redis
@@ -39,6 +40,7 @@ class Remote:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         redis.check(url)
+        import_module("redis")  # takes longer than the budget, and so should not be left to the first request
         self._url, self._count, self._budget = url, count, budget
         self._breaker = Breaker(pause, clock)
         self._client: Client | None = None

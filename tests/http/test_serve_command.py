@@ -1,11 +1,22 @@
+import json
+import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from loanmetrics.jobs import members
+from loanmetrics.jobs.compute import compute
+from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
-from tests.http.serving import COMMAND, serving
+from loanmetrics.store.embedded import places
+from tests.http.serving import COMMAND, Served, serving
+from tests.http.valkey import Valkey
+from tests.http.waiting import until
 from tests.jobs.conftest import Cli
+from tests.support import SAMPLE_DAY
 
 OPTIONS = [
     (["--workers", "0"], "settings: Expected `int` >= 1 - at `$.workers`"),
@@ -55,3 +66,60 @@ def test_an_address_that_is_taken_is_an_error(tmp_path: Path, database: str) -> 
             "error: the server could not go on\n",
             "hint: its log says why\n",
         ]
+
+
+def figures(served: Served, token: str) -> tuple[int, str]:
+    """Status, and the run that officers' figures are of."""
+    status, _, body = served.ask("/api/v1/metrics/officers?per_page=1", Authorization=f"Bearer {token}")
+    return status, json.loads(body).get("meta", {}).get("run_id", "")
+
+
+def test_from_start_through_a_new_run_and_a_reload_to_the_end(
+    run: Cli, sample: str, home: Path, valkey: Valkey
+) -> None:
+    settings = Settings(database_url=sample, home=home, redis_url=valkey.url)
+    members.add(settings, "ada@example.com", "Ada Eze", "viewer", "correct horse battery staple")
+    token = run(sample, "token", "ada@example.com")[1].strip()
+    with serving(home, sample, command=COMMAND, redis_url=valkey.url) as served:
+        assert served.ask("/healthz")[0] == 200
+        until(lambda: json.loads(served.ask("/readyz")[2]).get("cache") == "up")
+        ready = json.loads(served.ask("/readyz")[2])
+        assert ready["store"] == "up"
+        assert figures(served, token) == (200, ready["run_id"])
+
+        new = compute(settings, SAMPLE_DAY, Policy())
+        until(lambda: figures(served, token) == (200, new.run_id))
+
+        stop = threading.Event()
+        statuses: list[int] = []
+
+        def ask() -> None:
+            while not stop.is_set():
+                statuses.append(figures(served, token)[0])
+
+        with ThreadPoolExecutor(2) as threads:
+            asking = [threads.submit(ask) for _ in range(2)]
+            served.reload(2)
+            before = len(statuses)
+            until(lambda: len(statuses) > before + 50 or any(it.done() for it in asking))
+            stop.set()
+            for it in asking:
+                it.result()
+        assert set(statuses) == {200}
+        route = 'route="/metrics/officers",status="200"'
+        assert route in served.ask("/metrics")[2].decode()
+        served.signal(signal.SIGTERM)
+        assert served.ended() == 0
+    assert served.logged(route="/metrics/officers")
+    assert not served.logged(level="error")
+
+
+def test_the_embedded_server_runs_for_as_long_as_it_serves(home: Path) -> None:
+    with serving(home, "", command=COMMAND) as served:
+        until(lambda: served.ask("/readyz")[0] == 200)
+        [running] = places.place_of(home).glob("data/postmaster.pid")
+        served.reload(2)
+        assert served.ask("/readyz")[0] == 200
+        served.signal(signal.SIGTERM)
+        assert served.ended() == 0
+    assert not running.exists()
