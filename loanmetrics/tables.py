@@ -544,6 +544,11 @@ RESTATEMENTS = Table(
         _required("before_run_id", "text"),
         _required("run_id", "text"),
         _required("restated_at", "timestamp"),
+        Column(
+            "causes",
+            "json",
+            about="by cause: how often, which loans, its effect on each figure; or why unknown",
+        ),
     ),
     key=("restatement_id",),
     about="Published figures of past days that a later run changed.",

@@ -20,7 +20,7 @@ from loanmetrics.errors import UsageError
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Version
-from loanmetrics.jobs import gates
+from loanmetrics.jobs import gates, restated
 from loanmetrics.jobs.figures import outcome
 from loanmetrics.jobs.running import Workplace, at_work
 from loanmetrics.jobs.sync import Synced, sync
@@ -29,7 +29,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import publish
-from loanmetrics.tables import LOAN_STATE
+from loanmetrics.tables import BRANCH_METRICS, LOAN_STATE, OFFICER_METRICS
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _publish(
         par15=made.par15,
         loan_state=_loans(book, made, settings.readers) if place.is_newest(this.day) else None,
         outcome=outcome(synced.source, intake, intake.findings, {}),
-        along=lambda: place.advance(synced.mark),
+        along=lambda: _along(place, this, synced, policy, made),
         first=first,
         restate=True,
     )
@@ -125,6 +125,12 @@ def _loans(book: Book, made: Days, workers: int) -> pl.DataFrame:
         found = states(book, pool).select(LOAN_STATE.names)
     gates.loans_match(made.branches.filter(pl.col(by_day.DAY) == book.as_of), found)
     return found
+
+
+def _along(place: Workplace, this: runs.Run, synced: Synced, policy: Policy, made: Days) -> None:
+    place.advance(synced.mark)
+    published = {OFFICER_METRICS.name: made.officers, BRANCH_METRICS.name: made.branches}
+    restated.tell(place, this.run_id, synced.version, policy, published)
 
 
 def days(book: Book, first: date, workers: int = 1) -> Days:

@@ -15,6 +15,7 @@ from loanmetrics.facts import raw
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Lake, Version
 from loanmetrics.facts.prepare import prepare
+from loanmetrics.jobs import restated
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.figures import Computed, figures, remember
 from loanmetrics.jobs.running import Workplace, at_work, lake_of
@@ -25,6 +26,7 @@ from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import Published, publish, stored
 from loanmetrics.store.session import connect
+from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
         made = _figures(settings, place.lake, synced, last, as_of, policy)
         version = remember(synced.version, last, place.lake, as_of, made.sums)
         place.lake.keep(version)
-        done = _publish(place, this, made, synced)
+        done = _publish(place, this, made, synced, policy)
         place.lake.point_to(version)
         announce(settings.redis_url, this.run_id)
     return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
@@ -102,7 +104,7 @@ def _figures(
     return figures(synced, last, lake, book, settings.readers)
 
 
-def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced) -> Published:
+def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> Published:
     """One transaction: figures, loan state if the day is the newest, log, and where the change log was read to."""
     is_newest = place.is_newest(this.day)
     return publish(
@@ -113,9 +115,15 @@ def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced) -
         made.sums.loan_states if is_newest else None,
         touched=made.sums.touched,
         outcome=made.outcome,
-        along=lambda: place.advance(synced.mark),
+        along=lambda: _along(place, this, made, synced, policy),
         restate=not is_newest,
     )
+
+
+def _along(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> None:
+    place.advance(synced.mark)
+    published = {OFFICER_METRICS.name: made.officers, BRANCH_METRICS.name: made.branches}
+    restated.tell(place, this.run_id, synced.version, policy, published)
 
 
 def plan(policy: Policy) -> str:

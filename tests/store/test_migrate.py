@@ -28,6 +28,7 @@ RELEASED = {
     "0003.audit_append_only": "8b29df99833ab9de",
     "0004.change-log": "73dfc016bb34ef39",
     "0005.restatements": "0845ae9d0f211c29",
+    "0006.restatement-causes": "2f150744b1b9329b",
     "0007.audit-and-access": "a0d678898dd762cb",
 }
 OLDER = [("active_loans", "bigint"), ("total_portfolio", "money")]

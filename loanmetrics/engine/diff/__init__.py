@@ -47,11 +47,17 @@ def diff(
     """Lay two books side by side; ``among`` names the loans whose rows may differ, if that is known."""
     was, is_ = then or load(), now or load()
     cells = run.cells(before, was), run.cells(after, is_)
-    names = additive(is_)
-    first, last = (Ground(book, means, used_channels(book)) for book, means in ((before, was), (after, is_)))
-    made = Diff(before, after, was, is_, cells, _effects(first, last, names, among))
-    _add_up(made, names)
+    made = Diff(before, after, was, is_, cells, effects(before, after, was, is_, among))
+    _add_up(made, additive(is_))
     return made
+
+
+def effects(
+    before: Book, after: Book, then: Catalogue, now: Catalogue, among: pl.Series | None = None
+) -> pl.DataFrame:
+    """Every effect alone, without a look at the loans that did not change: not checked to add up."""
+    first, last = (Ground(book, means, used_channels(book)) for book, means in ((before, then), (after, now)))
+    return _effects(first, last, additive(now), among)
 
 
 def additive(catalogue: Catalogue) -> list[str]:

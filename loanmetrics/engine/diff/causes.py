@@ -26,6 +26,7 @@ OFFICERS_COUNTED: Final = "officers_counted"
 ROUNDING: Final = "rounding"
 NO_EVIDENCE: Final = "no_evidence"
 RANKED_ANEW: Final = "ranked_anew"
+PUBLISHED_OTHERWISE: Final = "published_otherwise"
 
 CAUSES: Final[dict[str, str]] = {
     DEFINITION: "A measure or a metric means something else.",
@@ -52,4 +53,5 @@ CAUSES: Final[dict[str, str]] = {
     ROUNDING: "Scores are rounded to whole points.",
     NO_EVIDENCE: "There was, or is, nothing to divide by: see the measures beneath.",
     RANKED_ANEW: "A place depends on every officer.",
+    PUBLISHED_OTHERWISE: "What was published is not what its facts give today: by other formulas or another version.",
 }

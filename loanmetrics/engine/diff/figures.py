@@ -1,6 +1,6 @@
 """From effects on measures to the figures of officers, branches, regions or the book: what changed, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -44,16 +44,30 @@ def figures(
     ``change`` is ``after`` less ``before``, and the sum of the figure's effects. Money is in minor units. ``where``
     picks groups by officer_id, region or branch.
     """
-    wanted = names_of(made.now, by, names)
-    sides = _sides(made, by, where or {})
-    told = _measures(made, by, sides, _needed(made.now, wanted), where or {})
-    parts = [told.filter(pl.col("figure").is_in(wanted))]
-    metrics = [name for name in wanted if name in made.now.metrics]
-    if metrics:
-        parts.append(shares(Metrics(*sides, metrics, told)))
+    wanted, picked = names_of(made.now, by, names), where or {}
+    rows = made.effects.filter(**picked) if picked else made.effects
+    parts = [explained(_sides(made, by, picked), rows, by, wanted, partial(_at_work, made, by, picked))]
     if "rank" in wanted:
-        parts.append(_ranks(made, where or {}))
+        parts.append(_ranks(made, picked))
     return _finished(pl.concat(parts), wanted)
+
+
+def explained(
+    sides: tuple[Side, Side],
+    effects: pl.DataFrame,
+    by: str,
+    wanted: Sequence[str],
+    at_work: Callable[[str, pl.Series], Sequence[str]],
+) -> pl.DataFrame:
+    """Changed measures and metrics of the groups of two sides, with their causes.
+
+    ``at_work`` says which officers came and went in each group, for measures that count officers.
+    """
+    catalogue = sides[1].catalogue
+    told = _measures(sides, effects, by, _needed(catalogue, wanted), at_work)
+    metrics = [name for name in wanted if name in catalogue.metrics]
+    measures = told.filter(pl.col("figure").is_in(wanted))
+    return pl.concat([measures, shares(Metrics(*sides, metrics, told))]) if metrics else measures
 
 
 def _needed(catalogue: Catalogue, wanted: Sequence[str]) -> list[str]:
@@ -87,21 +101,21 @@ def _sides(made: Diff, by: str, where: Mapping[str, str]) -> tuple[Side, Side]:
 
 
 def _measures(
-    made: Diff, by: str, sides: tuple[Side, Side], names: Sequence[str], where: Mapping[str, str]
+    sides: tuple[Side, Side],
+    effects: pl.DataFrame,
+    by: str,
+    names: Sequence[str],
+    at_work: Callable[[str, pl.Series], Sequence[str]],
 ) -> pl.DataFrame:
     both = sides[0].groups.join(sides[1].groups, on=OF, suffix="_now")
-    rows = made.effects.filter(**where) if where else made.effects
-    effects = rows.group_by(of(by), *CAUSE, maintain_order=True).agg(pl.col(_summed(made.now)).sum())
-    tell = partial(_measure, made, by, both, effects.with_row_index("order"), where)
+    summed = [name for name in names if name in effects.columns]
+    grouped = effects.group_by(of(by), *CAUSE, maintain_order=True).agg(pl.col(summed).sum())
+    tell = partial(_measure, both, grouped.with_row_index("order"), at_work)
     return pl.concat([pl.DataFrame(schema=ORDERED), *(tell(name) for name in names)])
 
 
-def _summed(catalogue: Catalogue) -> list[str]:
-    return [measure.name for measure in catalogue.measures.values() if measure.kind == "sum"]
-
-
 def _measure(
-    made: Diff, by: str, both: pl.DataFrame, effects: pl.DataFrame, where: Mapping[str, str], name: str
+    both: pl.DataFrame, effects: pl.DataFrame, at_work: Callable[[str, pl.Series], Sequence[str]], name: str
 ) -> pl.DataFrame:
     before, after = pl.col(name), pl.col(f"{name}_now")
     changed = both.filter(before != after).select(
@@ -111,14 +125,12 @@ def _measure(
         rows = effects.filter(pl.col(name) != 0).select(OF, *CAUSE, "order", effect=name)
         told = changed.join(rows, on=OF)
     else:
-        told = _counted(made, by, changed, where, name)
+        told = _counted(changed, at_work(name, changed[OF]))
     return told.select(ORDERED.names()).cast(ORDERED)
 
 
-def _counted(made: Diff, by: str, changed: pl.DataFrame, where: Mapping[str, str], name: str) -> pl.DataFrame:
-    """Officers are counted once however many loans they have: who came, who went."""
-    sides = [_at_work(cells, by, where, name) for cells in made.cells]
-    events = [wording.sets(*(side.get(group, set()) for side in sides)) for group in changed[OF]]
+def _counted(changed: pl.DataFrame, events: Sequence[str]) -> pl.DataFrame:
+    """Officers are counted once however many loans they have."""
     return changed.with_columns(
         pl.Series("event", events, dtype=pl.String),
         loan_id=pl.lit(None, pl.String),
@@ -128,7 +140,13 @@ def _counted(made: Diff, by: str, changed: pl.DataFrame, where: Mapping[str, str
     )
 
 
-def _at_work(cells: pl.DataFrame, by: str, where: Mapping[str, str], name: str) -> dict[str, set[str]]:
+def _at_work(made: Diff, by: str, where: Mapping[str, str], name: str, groups: pl.Series) -> list[str]:
+    """Which officers came to work in each group, and which left."""
+    then, now = (_officers(cells, by, where, name) for cells in made.cells)
+    return [wording.sets(then.get(group, set()), now.get(group, set())) for group in groups]
+
+
+def _officers(cells: pl.DataFrame, by: str, where: Mapping[str, str], name: str) -> dict[str, set[str]]:
     if name not in cells.columns:
         return {}
     mine = cells.filter(pl.col(name) > 0, **where) if where else cells.filter(pl.col(name) > 0)
