@@ -4,7 +4,8 @@ import polars as pl
 
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import Catalogue
-from loanmetrics.engine.run import evaluate, group
+from loanmetrics.engine.run import evaluate, evaluated, group
+from loanmetrics.policy import Policy
 from loanmetrics.tables import UNKNOWN
 
 RISK_PARTS, YIELD_PARTS = 6, 4
@@ -45,6 +46,11 @@ def branches(
     if days is not None and not by:
         grouped = _with_zeros(days, grouped, catalogue)
     return evaluate(grouped, book, catalogue)
+
+
+def whole(officer_rows: pl.DataFrame, policy: Policy, catalogue: Catalogue) -> pl.DataFrame:
+    """The book from all its officers' rows, one row: what adds over cells adds over officers, heads included."""
+    return evaluated(officer_rows.select(pl.col(*catalogue.measures).sum()), policy, catalogue)
 
 
 def _every_officer(

@@ -13,6 +13,7 @@ from loanmetrics.engine.ledger import LARGEST_SUM
 from loanmetrics.engine.metric import Measure, Metric
 from loanmetrics.engine.state import Channels, State, channels, open_shard
 from loanmetrics.errors import DataError
+from loanmetrics.policy import Policy
 
 PLACE = ("officer_id", "region", "branch")
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -138,8 +139,12 @@ def group(cell_table: pl.DataFrame, by: Sequence[str], catalogue: Catalogue) -> 
 
 
 def evaluate(groups: pl.DataFrame, book: Book, catalogue: Catalogue) -> pl.DataFrame:
+    """Every metric and band of every group, under the book's policy."""
+    return evaluated(groups, book.policy, catalogue)
+
+
+def evaluated(groups: pl.DataFrame, policy: Policy, catalogue: Catalogue) -> pl.DataFrame:
     """Every metric and band of every group; measures stay exact beside them, and so does money made of them."""
-    policy = book.policy
     # Polars divides a row that stands alone, in its frame or its chunk, otherwise by a hair: so none does.
     sums = groups.select(*catalogue.measures)
     several = pl.concat([sums, pl.DataFrame([dict.fromkeys(sums.columns, 0)], sums.schema)], rechunk=True)

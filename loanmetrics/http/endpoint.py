@@ -58,6 +58,7 @@ class Endpoint:
             path={name: _fit(name, value) for name, value in path.items()},
             headers={name: request.get_header(name) or "" for name in KEPT_HEADERS},
             address=request.remote_addr or "",
+            cookies=request.cookies,
         )
         form = forms.wanted(route, asked.query, request)
         if route.method == "GET" and route.cached:
@@ -125,7 +126,7 @@ def _send(response: falcon.Response, entry: Entry) -> None:
     response.content_type = entry.content_type
     response.data = entry.body
     for name, value in entry.headers:
-        response.set_header(name, value)
+        response.append_header(name, value)
 
 
 def _body(route: Route, request: falcon.Request) -> Any:

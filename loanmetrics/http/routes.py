@@ -51,6 +51,11 @@ class Asked:
     path: Mapping[str, str]
     headers: Mapping[str, str]
     address: str
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+    def cookie(self, name: str) -> str:
+        """A cookie the browser sent, empty if it sent none."""
+        return self.cookies.get(name, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from psycopg import Connection
 
+from loanmetrics.engine import results
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.explain import points
 from loanmetrics.errors import NotFoundError
@@ -48,12 +49,36 @@ class Officer:
         return "improving" if now > before else "declining"
 
 
+@dataclass(frozen=True)
+class Tracks:
+    """A metric over days, by officer; None where an officer had no row or no figure."""
+
+    dates: list[date]
+    officers: dict[str, list[float | None]]
+
+
 def listed(reader: Connection, primary: Connection, rows: pl.DataFrame) -> pl.LazyFrame:
     """Officer rows with their channel and where their audits stand, the latter from the primary: it is never behind."""
     standing = _standings(primary, rows["officer_id"].unique().to_list())
     for looked_up in (store.channels(reader), standing):
         rows = rows.join(looked_up, on="officer_id", how="left", maintain_order="left")
     return rows.lazy()
+
+
+def book(reading: Reading) -> dict[str, Any]:
+    """Every figure of the whole book on the day of a reading."""
+    return results.whole(reading.officers, reading.stamp.policy(), load()).row(0, named=True)
+
+
+def tracks(
+    reader: Connection, reading: Reading, metric: str, days: int, officer_ids: Sequence[str]
+) -> Tracks:
+    """One metric of some officers on every published day of the last ``days``."""
+    rows = series(reader, reading.day - timedelta(days - 1), reading.day, [metric], officer_ids)
+    found = rows["calculation_date"].unique().sort().to_list()
+    wide = rows.pivot("calculation_date", index="officer_id", values=metric, aggregate_function=None)
+    values = {row[0]: list(row[1:]) for row in wide.select("officer_id", *map(str, found)).iter_rows()}
+    return Tracks(found, values)
 
 
 def series(

@@ -10,7 +10,8 @@ from tests.api.conftest import Api
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 GUARDED = [route for route in ROUTES if route.role != "public"]
-OPEN = {"/auth/token", "/auth/refresh", "/auth/logout"}
+SESSION = {"/auth/session", "/auth/session/refresh", "/auth/session/end"}
+OPEN = {"/auth/token", "/auth/refresh", "/auth/logout", *SESSION}
 
 
 def path_of(route: Route) -> str:

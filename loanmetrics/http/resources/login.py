@@ -8,6 +8,10 @@ from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs import login as job
 from loanmetrics.jobs.login import Session
 
+COOKIE = "loanmetrics_session"
+COOKIE_SECONDS = 30 * 86_400
+# Only this site's own pages send it, only here, and browsers take plain http on this machine for safe enough.
+GUARDED = "Path=/api/v1/auth/session; HttpOnly; Secure; SameSite=Strict"
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
 
 
@@ -32,6 +36,16 @@ class Tokens(msgspec.Struct, frozen=True):
     expires_in: int
     refresh_token: str
     role: str
+
+
+class Access(msgspec.Struct, frozen=True):
+    """A token for requests, kept in memory by the page that got it."""
+
+    access_token: str
+    expires_in: int
+    role: str
+    member_id: int
+    name: str
 
 
 class LoggedOut(msgspec.Struct, frozen=True):
@@ -67,3 +81,36 @@ def logout(asked: Asked) -> Answer:
 def _tokens(asked: Asked, session: Session) -> Answer:
     access, seconds = asked.desk.access_token(session.member)
     return Answer(Tokens(access, "Bearer", seconds, session.refresh.text, session.member.access_role or ""))
+
+
+def open_session(asked: Asked) -> Answer:
+    """Log a browser in."""
+    body: Credentials = asked.body
+    with asked.desk.database() as connection:
+        session = job.login(connection, body.email, body.password, asked.address)
+    return _access(asked, session)
+
+
+def refresh_session(asked: Asked) -> Answer:
+    """Go on with a browser's session: its cookie is used up and replaced. Null where there is none."""
+    cookie = asked.cookie(COOKIE)
+    if not cookie:
+        return Answer(None)
+    with asked.desk.database() as connection:
+        session = job.refresh(connection, cookie)
+    return _access(asked, session)
+
+
+def end_session(asked: Asked) -> Answer:
+    """Log a browser out, which is done also if it was not logged in."""
+    with asked.desk.database() as connection:
+        job.logout(connection, asked.cookie(COOKIE))
+    return Answer(LoggedOut(logged_out=True), headers={"Set-Cookie": f"{COOKIE}=; Max-Age=0; {GUARDED}"})
+
+
+def _access(asked: Asked, session: Session) -> Answer:
+    access, seconds = asked.desk.access_token(session.member)
+    member = session.member
+    told = Access(access, seconds, member.access_role or "", member.member_id, member.name)
+    cookie = f"{COOKIE}={session.refresh.text}; Max-Age={COOKIE_SECONDS}; {GUARDED}"
+    return Answer(told, headers={"Set-Cookie": cookie})

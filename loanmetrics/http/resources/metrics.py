@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from loanmetrics.engine.catalogue import load
+from loanmetrics.errors import suggest
 from loanmetrics.http.fields import Field, Fields, money
-from loanmetrics.http.parameters import Dated, DatedPaging, Texts
+from loanmetrics.http.parameters import Dated, DatedPaging, Text, Texts
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.resources import audits
 from loanmetrics.http.routes import Answer, Asked
@@ -17,6 +18,7 @@ from loanmetrics.jobs.listing import Listing
 from loanmetrics.jobs.reading import Reading
 
 MOST_DAYS = 400
+MOST_TRACKS = 100
 IDENTITY = ("officer_id", "officer_name", "region", "branch", "channel")
 OTHER_NAMES = {
     "portfolio_total": "total_portfolio",
@@ -28,6 +30,7 @@ OFFICER_METRICS = (
     "portfolio_total overdue_15d active_loans yield rank"
 ).split()
 BRANCH_METRICS = "portfolio_total overdue_15d par15_ratio ayr dqi fimr active_loans total_officers".split()
+TRACKED = [metric.name for metric in load().metrics.values() if metric.unit != "flag"]
 BANDS = {metric.name: metric.band_column for metric in load().metrics.values() if metric.bands}
 
 
@@ -138,6 +141,27 @@ class Officer(msgspec.Struct, frozen=True):
     audit_info: audits.Info
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """Every figure of the whole book."""
+
+    metrics: dict[str, Any]
+
+
+class TracksQuery(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose metric, over how many days."""
+
+    officer_id: Texts = ()
+    metric: Text = "risk_score"
+    days: Annotated[int, msgspec.Meta(ge=1, le=MOST_DAYS)] = 90
+
+
+class Track(msgspec.Struct, frozen=True):
+    """A metric over published days: one value per date and officer, null where there is none."""
+
+    dates: list[date]
+    officers: dict[str, list[float | None]]
+
+
 def officers(asked: Asked) -> Listing:
     """Officers of one day, or of every published day of a stretch."""
     query: OfficersQuery = asked.query
@@ -184,6 +208,25 @@ def branches(asked: Asked) -> Listing:
     reading = asked.desk.reading(query.date)
     listing = Listing(reading.branches.lazy(), ("region", "branch"), "region,branch", meta(reading))
     return listing.narrowed([("region", query.region), ("branch", query.branch)])
+
+
+def book(asked: Asked) -> Answer:
+    """The whole book on one day."""
+    reading = asked.desk.reading(asked.query.date)
+    return Answer(Whole(_figures(job.book(reading))), meta(reading))
+
+
+def tracks(asked: Asked) -> Answer:
+    """One metric of some officers over the last days, for a small picture each."""
+    query: TracksQuery = asked.query
+    if query.metric not in TRACKED:
+        raise ProblemError.bad("metric", suggest(query.metric, TRACKED))
+    if not 0 < len(query.officer_id) <= MOST_TRACKS:
+        raise ProblemError.bad("officer_id", f"give 1 to {MOST_TRACKS} of them")
+    reading = asked.desk.reading(query.date)
+    with asked.desk.reader() as reader:
+        found = job.tracks(reader, reading, query.metric, query.days, query.officer_id)
+    return Answer(Track(found.dates, found.officers), meta(reading))
 
 
 def meta(reading: Reading) -> dict[str, Any]:
