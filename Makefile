@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-fuzz bench lock clean
+.PHONY: help demo test test-long test-browser test-fuzz bench lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -34,6 +34,10 @@ bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m 
 	.venv/bench/bin/python benchmarks/bench.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY))
 	.venv/bench/bin/python benchmarks/report.py
 
+test-browser: ## the dashboard in a real browser (needs Chromium; LOANMETRICS_PICTURES=DIR keeps pictures)
+	@scripts/environment browser
+	.venv/browser/bin/pytest tests/browser
+
 test-fuzz: ## the HTTP API held to its own description, for longer (half an hour)
 	@scripts/environment test
 	LOANMETRICS_FUZZ=500 $(BIN)/pytest -n 2 tests/api/test_openapi.py
@@ -45,6 +49,8 @@ lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 		-c requirements/run.txt -o requirements/test.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build --group bench \
 		-c requirements/run.txt -o requirements/bench.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group build --group test --group browser \
+		-c requirements/test.txt -o requirements/browser.txt
 
 clean: ## remove the environments and the demo's data
 	@scripts/clean

@@ -56,19 +56,28 @@ class Text:
         response.data = self._text
 
 
-FILES = {"reference": falcon.MEDIA_HTML, "reference.js": falcon.MEDIA_JS, "reference.css": "text/css"}
+HERE = Path(__file__).parent
+KINDS = {".html": falcon.MEDIA_HTML, ".js": falcon.MEDIA_JS, ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def probes(desk: Desk, base: str, description: bytes) -> dict[str, object]:
     """Resources that everybody may ask, by path."""
-    here = Path(__file__).parent
     return {
         "/healthz": Alive(),
         "/readyz": Ready(desk),
         "/metrics": Metrics(telemetry.Scrape(desk.freshness)),
         f"{base}/openapi.json": Text(description, falcon.MEDIA_JSON),
+        f"{base}/reference": _file(HERE / "reference.html"),
+        f"{base}/reference.js": _file(HERE / "reference.js"),
+        f"{base}/reference.css": _file(HERE / "reference.css"),
+        "/": _file(HERE / "dashboard" / "index.html"),
         **{
-            f"{base}/{name}": Text((here / (name if "." in name else f"{name}.html")).read_bytes(), kind)
-            for name, kind in FILES.items()
+            f"/assets/{path.name}": _file(path)
+            for path in sorted((HERE / "dashboard").iterdir())
+            if path.suffix != ".html"
         },
     }
+
+
+def _file(path: Path) -> Text:
+    return Text(path.read_bytes(), KINDS[path.suffix])

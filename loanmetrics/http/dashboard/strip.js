@@ -1,0 +1,18 @@
+// The whole book at a glance.
+
+import { get } from "./api.js";
+import { about } from "./catalogue.js";
+import { h } from "./dom.js";
+import { count, money, ratio, share } from "./format.js";
+
+const SHOWN = [
+  ["portfolio_total", "Portfolio", money], ["active_loans", "Active loans", count],
+  ["overdue_15d", "Overdue 15 days", money], ["par15_ratio", "PAR15", share], ["fimr", "FIMR", share],
+  ["d06_slippage", "D0-6 slippage", share], ["roll", "Roll", share], ["ayr", "AYR", ratio],
+];
+
+export const strip = async (date) => {
+  const [{ data }, told] = await Promise.all([get("/metrics/book", { date }), about()]);
+  return h("section", { class: "strip", "aria-label": "The whole book" }, SHOWN.map(([name, title, write]) =>
+    h("div", { class: "card" }, h("dl", {}, h("dt", { title: told[name] }, title), h("dd", {}, write(data.metrics[name]))))));
+};
