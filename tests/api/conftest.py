@@ -22,6 +22,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.store.session import connect
 from loanmetrics.testing import Databases
 from tests import support
+from tests.roles import roles
 
 BASE = "/api/v1"
 FIRST = date(2026, 6, 20)
@@ -82,10 +83,12 @@ def opened(settings: Settings) -> Api:
 
 @pytest.fixture(scope="session")
 def api(published: Settings) -> Iterator[Api]:
-    """For tests that change nothing but audits of officers of their own."""
-    made = opened(published)
-    yield made
-    made.desk.close()
+    """For tests that change nothing but audits of officers of their own. It serves with the least of privileges."""
+    assert published.database_url
+    with roles(published.database_url) as made:
+        api = opened(published.but("test", database_url=made.as_("api")))
+        yield api
+        api.desk.close()
 
 
 @pytest.fixture

@@ -86,3 +86,12 @@ def test_a_request_may_bring_its_id_if_it_is_harmless(api: Api) -> None:
         api.get("/filters/options", headers={"X-Request-ID": "a\tb injected"}).headers["x-request-id"]
         != "a\tb injected"
     )
+
+
+def test_the_api_serves_as_the_role_that_is_shipped_for_it(api: Api) -> None:
+    with api.desk.database() as primary, api.desk.reader() as reader:
+        for connection in (primary, reader):
+            assert str(connection.info.user).endswith("_api_login")
+            assert connection.execute(
+                "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+            ).fetchone() == (False,)

@@ -30,6 +30,7 @@ RELEASED = {
     "0005.restatements": "0845ae9d0f211c29",
     "0006.restatement-causes": "2f150744b1b9329b",
     "0007.audit-and-access": "a0d678898dd762cb",
+    "0008.partition-grants": "46001347dbd77736",
 }
 OLDER = [("active_loans", "bigint"), ("total_portfolio", "money")]
 
