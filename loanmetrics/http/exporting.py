@@ -2,16 +2,19 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import falcon
 import msgspec
 
+from loanmetrics.errors import UsageError
 from loanmetrics.export import About, ColumnAbout, write
 from loanmetrics.http import fields as fields_
 from loanmetrics.http import forms
 from loanmetrics.http.fields import Field
+from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs.listing import Listing
 
@@ -28,7 +31,10 @@ def send(asked: Asked, listing: Listing, form: str, response: falcon.Response) -
         path = Path(folder) / f"{asked.route.name}.{suffix}"
         batches = listing.batches(forms.order(asked, listing), {field.name: field.source for field in chosen})
         columns = [_column(field) for field in chosen]
-        write(path, batches, columns, about, suffix, rows=listing.count() if suffix == "xlsx" else None)
+        try:
+            write(path, batches, columns, about, suffix, rows=listing.count() if suffix == "xlsx" else None)
+        except UsageError as error:
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
         size, file = path.stat().st_size, path.open("rb")
     asked.desk.exported(asked.member, asked.route.name, about)
     response.content_type = form

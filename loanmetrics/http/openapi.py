@@ -148,6 +148,8 @@ def statuses(route: Route) -> tuple[int, ...]:
         always.append(404)
     if route.is_list or "date" in get_type_hints(route.query):
         always += [404, 406]
+    if route.is_list:
+        always.append(422)
     if route.body:
         always += [413, 415]
     if route.conditional:

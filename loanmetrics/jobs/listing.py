@@ -55,8 +55,7 @@ class Listing:
 
     def batches(self, order: Sequence[str], columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
         """All rows, some at a time; ``columns``: how each is to be called, and what it is called here."""
-        rows = paging.in_order(self.rows, order).collect(engine="streaming")
-        for part in rows.iter_slices(ROWS_AT_ONCE) if len(rows) else [rows]:
+        for part in paging.parts(self.rows, order, ROWS_AT_ONCE):
             whole = self.complete(part)
             yield whole.select(pl.col(column).alias(name) for name, column in columns.items())
 

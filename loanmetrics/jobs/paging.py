@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -62,18 +62,33 @@ def page(
     costs what the first does.
     """
     order = ordered(rows, sort, key)
-    names = [name.lstrip("-") for name in order]
-    keys = rows.select(names).collect()
+    keys = _keys(rows, order)
     rest = keys if after is None else keys.filter(_after(Cursor.of(after), order, keys.schema))
     chosen = in_order(rest.lazy(), order).slice(skip, limit).collect()
-    near = rows.filter(pl.col(key).is_in(chosen[key].implode(), nulls_equal=True)).collect()
-    found = chosen.join(near, on=names, how="left", nulls_equal=True, maintain_order="left")
     more = skip + limit < len(rest)
     return Page(
-        found.select(near.columns),
+        _rows_at(rows, chosen),
         len(keys),
         str(_last(chosen, order)) if more and len(chosen) else None,
     )
+
+
+def parts(rows: pl.LazyFrame, order: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+    """All rows in order, ``size`` at a time; only what they are sorted by is held in memory at once."""
+    chosen = in_order(_keys(rows, order).lazy(), order).collect()
+    for part in chosen.select(PLACE).iter_slices(size) if len(chosen) else [chosen]:
+        yield _rows_at(rows, part)
+
+
+def _keys(rows: pl.LazyFrame, order: Sequence[str]) -> pl.DataFrame:
+    return rows.select(name.lstrip("-") for name in order).with_row_index(PLACE).collect()
+
+
+def _rows_at(rows: pl.LazyFrame, chosen: pl.DataFrame) -> pl.DataFrame:
+    """The rows at these places, in their order."""
+    here = pl.col(PLACE).is_in(chosen[PLACE].implode())
+    found = rows.with_row_index(PLACE).filter(here).collect()
+    return chosen.select(PLACE).join(found, on=PLACE, how="left", maintain_order="left").drop(PLACE)
 
 
 def ordered(rows: pl.LazyFrame, sort: Sequence[str], key: str) -> tuple[str, ...]:

@@ -279,3 +279,10 @@ def test_answers_are_zipped_for_those_who_can_unzip(api: Api) -> None:
     zipped = api.get("/metrics/officers", headers={"Accept-Encoding": "gzip"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert date.fromisoformat(api.get("/metrics/officers").json["meta"]["calculation_date"]) == DAY
+
+
+def test_a_sheet_that_would_be_too_long_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loanmetrics.export.xlsx.MOST_ROWS", 3)
+    found = api.get("/metrics/officers?format=xlsx")
+    assert (found.status_code, found.headers["content-type"]) == (422, "application/problem+json")
+    assert "CSV" in found.json["detail"]
