@@ -48,6 +48,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     officer_metrics_daily, branch_metrics_daily, loan_state, dpd_transitions, change_readers
 TO loanmetrics_writer;
 GRANT SELECT, INSERT ON par15_snapshots, restatements, audit_tracking, audit_anchors TO loanmetrics_writer;
+GRANT UPDATE (causes) ON restatements TO loanmetrics_writer;
 GRANT SELECT, INSERT, UPDATE ON metric_calculation_log TO loanmetrics_writer;
 GRANT SELECT, DELETE ON change_log TO loanmetrics_writer;
 -- These two run as their owner, so that the writer need not own the lender's tables.
