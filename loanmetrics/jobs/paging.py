@@ -67,28 +67,28 @@ def page(
     chosen = in_order(rest.lazy(), order).slice(skip, limit).collect()
     more = skip + limit < len(rest)
     return Page(
-        _rows_at(rows, chosen),
+        _whole(rows, chosen, key),
         len(keys),
         str(_last(chosen, order)) if more and len(chosen) else None,
     )
 
 
 def parts(rows: pl.LazyFrame, order: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
-    """All rows in order, ``size`` at a time; only what they are sorted by is held in memory at once."""
+    """All rows in ``order``, which ends with the key, ``size`` at a time; in memory at once are only the sort columns."""
     chosen = in_order(_keys(rows, order).lazy(), order).collect()
-    for part in chosen.select(PLACE).iter_slices(size) if len(chosen) else [chosen]:
-        yield _rows_at(rows, part)
+    for part in chosen.iter_slices(size) if len(chosen) else [chosen]:
+        yield _whole(rows, part, order[-1].lstrip("-"))
 
 
 def _keys(rows: pl.LazyFrame, order: Sequence[str]) -> pl.DataFrame:
-    return rows.select(name.lstrip("-") for name in order).with_row_index(PLACE).collect()
+    return rows.select(name.lstrip("-") for name in order).collect()
 
 
-def _rows_at(rows: pl.LazyFrame, chosen: pl.DataFrame) -> pl.DataFrame:
-    """The rows at these places, in their order."""
-    here = pl.col(PLACE).is_in(chosen[PLACE].implode())
-    found = rows.with_row_index(PLACE).filter(here).collect()
-    return chosen.select(PLACE).join(found, on=PLACE, how="left", maintain_order="left").drop(PLACE)
+def _whole(rows: pl.LazyFrame, chosen: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The rows of which only what they are sorted by is known, in the same order."""
+    near = rows.filter(pl.col(key).is_in(chosen[key].implode(), nulls_equal=True)).collect()
+    found = chosen.join(near, on=chosen.columns, how="left", nulls_equal=True, maintain_order="left")
+    return found.select(near.columns)
 
 
 def ordered(rows: pl.LazyFrame, sort: Sequence[str], key: str) -> tuple[str, ...]:
