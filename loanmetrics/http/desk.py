@@ -47,6 +47,7 @@ class Desk:
         self.cache = Cache(settings.cache_mb << 20, settings.redis_url, count=count)
         self.run = Fresh(self._last_run)
         self._primary, self._replica = primary, replica
+        self._held = threading.local()
         self._days: OrderedDict[tuple[str, date | None], Reading] = OrderedDict()
         self._lock = threading.Lock()
         self._follower: Follower | None = None
@@ -54,14 +55,28 @@ class Desk:
     @contextmanager
     def database(self) -> "Iterator[Connection]":
         """A session on the primary."""
-        with self._primary.connection() as connection:
+        with self._session(self._primary) as connection:
             yield connection
 
     @contextmanager
     def reader(self) -> "Iterator[Connection]":
         """A session on the replica, or on the primary where there is none."""
-        with self._replica.connection() as connection:
+        with self._session(self._replica) as connection:
             yield connection
+
+    @contextmanager
+    def _session(self, pool: "ConnectionPool") -> "Iterator[Connection]":
+        """One for each thread: if every thread held one and waited for a second, none would ever get it."""
+        held = self._held.__dict__.setdefault("sessions", {})
+        if pool in held:
+            yield held[pool]
+            return
+        with pool.connection() as connection:
+            held[pool] = connection
+            try:
+                yield connection
+            finally:
+                del held[pool]
 
     @cached_property
     def lake(self) -> Lake:
