@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser test-fuzz bench lock clean
+.PHONY: help demo test test-long test-browser test-fuzz bench bench-api lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -32,6 +32,13 @@ test-long: ## the laws on many more random books and histories (hours)
 bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
 	@scripts/environment bench
 	.venv/bench/bin/python benchmarks/bench.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY))
+	.venv/bench/bin/python benchmarks/report.py
+
+bench-api: ## measure the HTTP API under load beside a hand-written one: SIZE=0.1m or 1m (ONLY=P9)
+	@scripts/environment test
+	@scripts/environment bench
+	$(BIN)/python benchmarks/api.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY)) \
+		--packages "$$(echo $(CURDIR)/.venv/bench/lib/python*/site-packages)"
 	.venv/bench/bin/python benchmarks/report.py
 
 test-browser: ## the dashboard in a real browser (needs Chromium; LOANMETRICS_PICTURES=DIR keeps pictures)

@@ -61,10 +61,10 @@ def main() -> None:
         lab = Lab(args.size, args.loans or SIZES[args.size], server, args.cache, args.repeat)
         for step in STEPS:
             if set(step.names) & set(args.only):
-                _say(f"{lab.size}: {', '.join(step.names)}")
+                say(f"{lab.size}: {', '.join(step.names)}")
                 for made in step.measure(lab):
-                    _keep(lab, made, args.results)
-                    _say(_told(made))
+                    keep(lab, made, args.results)
+                    say(told(made))
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,7 +81,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _keep(lab: Lab, made: Figure, folder: Path) -> None:
+def keep(lab: Lab, made: Figure, folder: Path) -> None:
+    """With the machine, the day, the commit and the load it was measured under."""
     git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     stamped = Figure(
@@ -93,12 +94,13 @@ def _keep(lab: Lab, made: Figure, folder: Path) -> None:
         date.today(),
         commit,
         round(os.getloadavg()[1], 1),
+        made.answers,
     )
     about = Sheet(lab.size, lab.rows, _machine(), _software(lab), lab.loaded, {made.name: stamped})
     figure.keep(about, folder)
 
 
-def _told(made: Figure) -> str:
+def told(made: Figure) -> str:
     checks = [
         f"{check.what} {check.value:.2f} {check.unit} ({'met' if check.met else f'missed: {check.limit:g}'})"
         for check in made.checks
@@ -117,7 +119,7 @@ def _software(lab: Lab) -> str:
     return f"Python {sys.version.split()[0]}, {day.software()}, PostgreSQL {lab.server_version}"
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
     sys.stderr.write(f"{what}\n")
 
 

@@ -34,6 +34,21 @@ class Runs(msgspec.Struct, frozen=True):
         return median(self.seconds)
 
 
+class Latencies(msgspec.Struct, frozen=True):
+    """What became of many requests: milliseconds until the answer, and what they took.
+
+    ``server``: milliseconds of CPU of the serving processes for one; ``load``: share of a core that asking took.
+    """
+
+    requests: int
+    per_second: float
+    p50: float
+    p95: float
+    p99: float
+    server: float = 0
+    load: float = 0
+
+
 class Figure(msgspec.Struct, frozen=True):
     """One measured target of the project at one size. ``load`` is the machine's while it was taken."""
 
@@ -45,6 +60,7 @@ class Figure(msgspec.Struct, frozen=True):
     measured: date | None = None
     commit: str = ""
     load: float = 0
+    answers: dict[str, Latencies] = {}
 
     @property
     def met(self) -> bool:
@@ -92,4 +108,4 @@ def keep(sheet: Sheet, folder: Path = RESULTS) -> None:
 
 
 def _place(name: str) -> int:
-    return int(name.removeprefix("P"))
+    return int(name.removeprefix("P").split()[0])

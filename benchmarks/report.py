@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import figure
-from figure import Check, Figure, Sheet
+from figure import Check, Figure, Latencies, Sheet
 from plot import EXPONENT_LIMIT, Series, exponent, picture, series
 
 HERE = Path(__file__).parent
 NOTES = HERE / "notes.md"
-NAMES = [f"P{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 12)]
+NAMES = [*(f"P{number}" for number in range(1, 11)), "P10 over HTTP", "P12"]
 INTRO = """# Results
 
 Machines are noisy and shared: read the ratios, not the seconds. Each figure is taken side by side with its peers in one
 run, and all contenders' answers must be equal, or there is no figure. This file is written by `make bench SIZE=1m` (or
-0.1m, 0.3m, 3m, 10m) from `benchmarks/results/*.json`; the explanations come from `benchmarks/notes.md`.
+0.1m, 0.3m, 3m, 10m) and, for what goes over HTTP, by `make bench-api SIZE=1m`, from `benchmarks/results/*.json`; the
+explanations come from `benchmarks/notes.md`.
 
 The lender is synthetic (`benchmarks/generate.py`: 1,000 officers, 24 months of lending, as of 2026-06-30). Its tables
 are copied into PostgreSQL month by month, past the write-ahead log, each month's keys and indexes built after its rows,
@@ -124,8 +125,21 @@ def _figure(made: Figure) -> list[str]:
         f"{checks}. {made.note}".rstrip(),
         f"Measured {made.measured}, commit {made.commit}, load of the machine {made.load}.",
         "",
-        "| | seconds (median) | runs | peak MiB |",
-        "|---|---|---|---|",
+        *(["| | seconds (median) | runs | peak MiB |", "|---|---|---|---|", *rows, ""] if rows else []),
+        *(_answers(made.answers) if made.answers else []),
+    ]
+
+
+def _answers(answers: dict[str, Latencies]) -> list[str]:
+    """What many requests came to."""
+    rows = [
+        f"| {name} | {it.requests:,} | {it.per_second:,.0f} | {it.p50:,.1f} | {it.p95:,.1f} | {it.p99:,.1f} "
+        f"| {f'{it.server:.2f}' if it.server else ''} | {f'{it.load:.2f}' if it.load else ''} |"
+        for name, it in answers.items()
+    ]
+    return [
+        "| | requests | per second | p50 ms | p95 ms | p99 ms | CPU ms of the server for one | cores that asked |",
+        "|---|---|---|---|---|---|---|---|",
         *rows,
         "",
     ]

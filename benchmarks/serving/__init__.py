@@ -1,0 +1,1 @@
+"""The HTTP API under load: what it is filled with, the processes that serve, the load, the targets."""
