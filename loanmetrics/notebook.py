@@ -35,7 +35,7 @@ class Book(core.Book):
     """A lender's book at the end of one day. Make one with ``Book.sample()`` or ``Book.scan(...)``.
 
     >>> Book.sample()
-    Book(6,053 loans disbursed by 2026-06-30, 44 officers, policy 3db8849c7bd081a7)
+    Book(6,053 loans disbursed by 2026-06-30, 44 officers, policy dd7c7cb93bcf25cf)
     """
 
     @classmethod

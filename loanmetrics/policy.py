@@ -52,10 +52,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     min_rank_loans: int = 5
     max_amount: int = 1_000_000_000_000
     max_quarantine_share: Decimal = Decimal("0.01")
+    gl_tolerance: Decimal = Decimal("0.00")
+    gl_required: bool = False
 
     def __post_init__(self) -> None:
         _check(1 <= self.max_amount <= 10**12, "max_amount", "1 to 1e12 units")
         _decimal(self.arrears_tolerance, "arrears_tolerance", self.max_amount, 2)
+        _decimal(self.gl_tolerance, "gl_tolerance", self.max_amount, 2)
         _decimal(self.first_payment_share, "first_payment_share", 1, 6)
         _decimal(self.max_quarantine_share, "max_quarantine_share", 1, 6)
         for name in (
@@ -121,6 +124,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def tolerance_minor(self) -> int:
         """arrears_tolerance in minor units."""
         return int(self.arrears_tolerance * 100)
+
+    @property
+    def gl_tolerance_minor(self) -> int:
+        """gl_tolerance in minor units."""
+        return int(self.gl_tolerance * 100)
 
     @property
     def share_scaled(self) -> int:

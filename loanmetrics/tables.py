@@ -265,6 +265,7 @@ FACT_COLUMNS: dict[str, tuple[str, ...]] = {
         *("waiver_amount", "waiver_type", "created_at"),
     ),
     "holidays": ("holiday_date",),
+    "gl_balances": ("branch", "balance_date", "principal"),
 }
 
 LOAN_STATE = Table(

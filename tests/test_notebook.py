@@ -224,7 +224,7 @@ def test_sql_joins_loans_with_figures(book: lm.Book) -> None:
 
 
 def test_a_book_shows_what_it_is(book: lm.Book) -> None:
-    assert repr(book) == ("Book(6,053 loans disbursed by 2026-06-30, 44 officers, policy 3db8849c7bd081a7)")
+    assert repr(book) == ("Book(6,053 loans disbursed by 2026-06-30, 44 officers, policy dd7c7cb93bcf25cf)")
     html = book._repr_html_()
     assert repr(book) in html
     assert "risk_score" in html

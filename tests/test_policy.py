@@ -29,6 +29,8 @@ REFUSED = [
     ("arrears_tolerance = 1e18", "policy: arrears_tolerance is out of range (0 to 1000000000000"),
     ("arrears_tolerance = 1e99999999", "policy: arrears_tolerance is out of range"),
     ("arrears_tolerance = 1e9999999999999999999", "policy: a number is out of range"),
+    ("gl_tolerance = 0.001", "policy: gl_tolerance is out of range (0 to 1000000000000, at most 2 decimals)"),
+    ("gl_required = 1", "Expected `bool`, got `int` - at `$.gl_required`"),
     ("max_amount = 100\narrears_tolerance = 101", "policy: arrears_tolerance is out of range (0 to 100,"),
     ("max_amount = 1000000000001", "policy: max_amount is out of range"),
     ("max_amount = 0", "policy: max_amount is out of range"),

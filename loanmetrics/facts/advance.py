@@ -12,7 +12,17 @@ import polars as pl
 
 from loanmetrics.engine.book import Shard
 from loanmetrics.facts.extract import Source
-from loanmetrics.facts.lake import NAMED, ORDERS, SHARDED, SOURCE_TABLES, Lake, ShardFiles, Version, inhabited
+from loanmetrics.facts.lake import (
+    LEDGER,
+    ORDERS,
+    SHARDED,
+    SMALL_ORDERS,
+    SOURCE_TABLES,
+    Lake,
+    ShardFiles,
+    Version,
+    inhabited,
+)
 from loanmetrics.facts.prepare import MONEY_SUMS, Intake, Known
 from loanmetrics.policy import Policy
 
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MONEY = {"loans": "amount", "schedule": "principal", "repayments": "amount"}
-WHOLE = ("officers", "holidays")
+WHOLE = ("officers", "holidays", LEDGER)
 # A shard of fewer loans than this share of a full one is small; so many small ones are made into one.
 SMALL_SHARE = 4
 SMALL_SHARDS = 8
@@ -180,7 +190,10 @@ def _write_small(
     now: Rows,
     touched: pl.Series,
 ) -> dict[str, str]:
-    tables = {name: connection.sql(f"SELECT * FROM facts_{name}").pl() for name in NAMED}
+    tables = {
+        name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl()
+        for name, order in SMALL_ORDERS.items()
+    }
     tables["cells"] = _counted(lake.small(last, "cells"), tables["cells"], before, now)
     tables["officers"] = _at_work(tables["officers"], inhabited(tables["cells"]))
     gone = lake.small(last, "gone")

@@ -20,7 +20,7 @@ from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BLOCK_ORDER = ("repayments", "loan_schedule", "loans", "officers", "holidays")
+BLOCK_ORDER = ("repayments", "loan_schedule", "loans", "officers", "holidays", "gl_balances")
 TOLD = {"source_rows": "BIGINT", "source_sum": "BIGINT"}
 CSV_DIALECT = (
     "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "

@@ -31,6 +31,8 @@ CURRENT = "manifest.json"
 SHARDED = ("loans", "schedule", "repayments")
 NAMED = ("cells", "officers", "channels", "methods", "holidays", "par15")
 SOURCE_TABLES = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
+# No figure is made of it, but principal is held to it.
+LEDGER = "gl_balances"
 PAR15_SCHEMA = (
     "snapshot_day INTEGER, officer_id VARCHAR, region VARCHAR, branch VARCHAR, exposure BIGINT, loans BIGINT"
 )
@@ -46,6 +48,7 @@ SMALL_ORDERS = {
     "methods": "method",
     "holidays": "day",
     "par15": "ALL",
+    LEDGER: "day, branch",
 }
 PARQUET = "FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 262144"
 
@@ -211,6 +214,12 @@ def intake(lake: Lake, version: Version) -> Intake:
     )
 
 
+def ledger(lake: Lake, version: Version) -> pl.DataFrame:
+    """What the general ledger said by day and branch, as far as a version knows it."""
+    schema = {"day": pl.Int32(), "branch": pl.String(), "principal": pl.Int64()}
+    return lake.small(version, LEDGER) if LEDGER in version.small else pl.DataFrame(schema=schema)
+
+
 def rows(facts: Facts) -> dict[str, int]:
     """Rows of the sharded files by source table."""
     return {
@@ -287,6 +296,7 @@ def in_memory(connection: "DuckDBPyConnection") -> Facts:
     small = {
         name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl()
         for name, order in SMALL_ORDERS.items()
+        if name in NAMED
     }
     held = connection.sql(f"SELECT {', '.join(HELD)} FROM held").pl()
     return Facts((Shard(**frames, ordered=True),), **small, held=held)

@@ -184,6 +184,8 @@ def _name_cells(connection: "DuckDBPyConnection") -> None:
         UNION ALL SELECT DISTINCT officer_id, NULL, '{UNKNOWN}', '{UNKNOWN}', NULL, FALSE FROM facts_cells
             WHERE officer_id NOT IN (SELECT officer_id FROM usable_officers);
         CREATE TABLE facts_holidays AS SELECT DISTINCT {_day("holiday_date")} AS day FROM usable_holidays ORDER BY day;
+        CREATE TABLE facts_gl_balances AS SELECT {_day("balance_date")} AS day, branch,
+            {_minor("principal")} AS principal FROM usable_gl_balances;
         """
     )
 

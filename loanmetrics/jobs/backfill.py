@@ -103,6 +103,7 @@ def _publish(
     book = Book(place.lake.facts(synced.version), this.day, policy)
     intake = lakes.intake(place.lake, synced.version)
     made = days(book, first, settings.readers)
+    ledger = gates.ties_to_ledger(made.branches, lakes.ledger(place.lake, synced.version), policy)
     done = publish(
         place.connection,
         this,
@@ -111,7 +112,7 @@ def _publish(
         transitions=made.transitions,
         par15=made.par15,
         loan_state=_loans(book, made, settings.readers) if place.is_newest(this.day) else None,
-        outcome=outcome(synced.source, intake, intake.findings, {}),
+        outcome=outcome(synced.source, intake, intake.findings, {}, ledger),
         along=lambda: _along(place, this, synced, policy, made),
         first=first,
         restate=True,

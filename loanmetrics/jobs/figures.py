@@ -1,6 +1,7 @@
 """A version of the facts -> the checked figures of one day, from scratch or from the sums of the run before."""
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -64,24 +65,30 @@ def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, worker
     totals = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
     if sums.touched is None:
         gates.loans_match(cells, sums.loan_states)
+    dated = branches.with_columns(pl.lit(book.as_of).alias(gates.DAY))
+    ledger = gates.ties_to_ledger(dated, lakes.ledger(lake, synced.version), book.policy)
     found = _add_up([intake.findings, findings.of_officers(book), sums.findings])
     return Computed(
         officers,
         branches,
         sums,
         totals["total_disbursed_count"],
-        outcome(synced.source, intake, found, totals),
+        outcome(synced.source, intake, found, totals, ledger),
     )
 
 
-def outcome(source: Source, intake: Intake, found: Counts, totals: Counts) -> runs.Outcome:
-    """What the log says of a run: rows read and held back, findings, and the sums that tie out."""
+def outcome(
+    source: Source, intake: Intake, found: Counts, totals: Counts, ledger: Sequence[gates.LedgerDay]
+) -> runs.Outcome:
+    """What the log says of a run: rows read and held back, findings, the sums that tie out, and the ledger's."""
+    found = {**found, "gl_difference": sum(len(day["breaks"]) for day in ledger)}
+    told = {"book": totals, "source_rows": source.rows, "source_sums": source.sums}
     return runs.Outcome(
         records_processed=sum(intake.rows.values()),
         records_failed=sum(intake.quarantine.values()),
         quarantine={f"{table}.{rule}": count for (table, rule), count in intake.quarantine.items()},
         findings={name: count for name, count in found.items() if count},
-        reconciliation={"book": totals, "source_rows": source.rows, "source_sums": source.sums},
+        reconciliation={**told, "gl_balances": list(ledger)} if ledger else told,
     )
 
 

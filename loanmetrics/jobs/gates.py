@@ -1,6 +1,8 @@
 """What must hold before anything is published; a refused gate says which figure and by how much."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -10,6 +12,20 @@ from loanmetrics.errors import GateError
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.policy import Policy
+from loanmetrics.tables import MINOR_PER_UNIT
+
+DAY = "calculation_date"
+NAMED_BREAKS = 3
+LEDGER_HINT = "Policy.gl_required = false publishes all the same, and logs every branch that differs"
+
+
+class LedgerDay(TypedDict):
+    """Principal of the whole book and the ledger's on one day, and the branches where they differ."""
+
+    day: str
+    ours: int
+    theirs: int
+    breaks: list[dict[str, Any]]
 
 
 def facts_are_whole(source: Source, intake: Intake, kept: Mapping[str, int], policy: Policy) -> None:
@@ -73,6 +89,58 @@ def _distinct(cells: pl.DataFrame, name: str, grouping: str) -> int:
     keys = {"officers": ("officer_id",), "branches": ("region", "branch")}[grouping]
     flagged = cells.filter(pl.col(name) > 0).select(PLACE).iter_rows(named=True)
     return len({(*(row[key] for key in keys), row["officer_id"]) for row in flagged})
+
+
+def ties_to_ledger(branches: pl.DataFrame, ledger: pl.DataFrame, policy: Policy) -> list[LedgerDay]:
+    """Principal by branch against the general ledger, for the days of ``branches`` that the ledger tells of.
+
+    Returns what the log says of each such day, the branches that differ by more than the policy's tolerance named.
+    Refuses them where the policy requires that they agree.
+    """
+    days = branches[DAY].unique().to_list()
+    told = ledger.with_columns(pl.col("day").cast(pl.Date).alias(DAY)).filter(pl.col(DAY).is_in(days))
+    if told.is_empty():
+        return []
+    sides = _by_branch(branches, "principal_portfolio", "ours").join(
+        _by_branch(told, "principal", "theirs"), on=[DAY, "branch"], how="full", coalesce=True
+    )
+    found = [_day_of_ledger(sides.filter(pl.col(DAY) == day), policy) for day in sorted(told[DAY].unique())]
+    broken = [day for day in found if day["breaks"]]
+    if broken and policy.gl_required:
+        raise GateError(f"principal is not the ledger's on {_named(broken[0])}", LEDGER_HINT)
+    return found
+
+
+def _by_branch(rows: pl.DataFrame, principal: str, name: str) -> pl.DataFrame:
+    return rows.group_by(DAY, "branch").agg(pl.col(principal).cast(pl.Int64).sum().alias(name))
+
+
+def _day_of_ledger(sides: pl.DataFrame, policy: Policy) -> LedgerDay:
+    """Money in minor units; a branch that one side does not name has null there, which breaks unless it is nothing."""
+    difference = pl.col("ours").fill_null(0) - pl.col("theirs").fill_null(0)
+    breaks = sides.with_columns(difference=difference).filter(
+        pl.col("difference").abs() > policy.gl_tolerance_minor
+    )
+    return LedgerDay(
+        day=str(sides[DAY][0]),
+        ours=int(sides["ours"].sum()),
+        theirs=int(sides["theirs"].sum()),
+        breaks=breaks.drop(DAY).sort("branch").to_dicts(),
+    )
+
+
+def _named(day: LedgerDay) -> str:
+    """The first breaks of a day, for people."""
+    told = [
+        f"{row['branch']} {_units(row['ours'])} against {_units(row['theirs'])}"
+        for row in day["breaks"][:NAMED_BREAKS]
+    ]
+    more = len(day["breaks"]) - len(told)
+    return f"{day['day']}: {', '.join(told)}{f' and {more:,} branches more' if more else ''}"
+
+
+def _units(amount: int | None) -> str:
+    return "none" if amount is None else f"{Decimal(amount) / MINOR_PER_UNIT:,.2f}"
 
 
 def loans_match(cells: pl.DataFrame, loan_states: pl.DataFrame) -> None:

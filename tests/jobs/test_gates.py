@@ -19,7 +19,7 @@ from loanmetrics.jobs import gates
 from tests import support
 from tests.jobs.conftest import Cli
 from tests.jobs.small import DAY
-from tests.jobs.stored import rows, statuses, told
+from tests.jobs.stored import asked, rows, statuses, told
 
 Fault = Callable[[list[bytes]], list[bytes]]
 COMPUTE = ("compute", "--as-of", str(DAY))
@@ -159,3 +159,82 @@ def test_loans_that_are_not_the_figures_are_named(
     gates.loans_match(tables["cells"], tables["loans"])
     with pytest.raises(GateError, match=f"^{figure}: loan state says "):
         gates.loans_match(tables["cells"], fault(tables["loans"]))
+
+
+def ledger_in_log(url: str) -> Any:
+    [(told,)] = asked(
+        url, "SELECT reconciliation->'gl_balances' FROM metric_calculation_log ORDER BY log_id DESC LIMIT 1"
+    )
+    return told
+
+
+def owed(url: str) -> dict[str, int]:
+    """Principal by branch, as published."""
+    query = f"SELECT branch, principal_portfolio FROM branch_metrics_daily WHERE calculation_date = '{DAY}'"
+    return {branch: int(principal * 100) for branch, principal in asked(url, query)}
+
+
+def post(url: str, **principal: int) -> None:
+    for branch, amount in principal.items():
+        told(url, f"INSERT INTO gl_balances VALUES ('{branch}', '{DAY}', {amount} / 100.0)")
+
+
+def test_without_a_ledger_nothing_is_held_to_it(run: Cli, small: str, tmp_path: Path) -> None:
+    (tmp_path / "strict.toml").write_text("gl_required = true")
+    told(small, f"INSERT INTO gl_balances VALUES ('Ikeja', '{DAY}'::date - 1, 5)")
+    assert run(small, *COMPUTE, "--policy", "strict.toml")[0] == 0
+    assert ledger_in_log(small) is None
+
+
+def test_a_ledger_that_agrees_is_logged(run: Cli, small: str, tmp_path: Path) -> None:
+    (tmp_path / "strict.toml").write_text("gl_required = true")
+    assert run(small, *COMPUTE)[0] == 0
+    principal = owed(small)
+    post(small, **principal)
+    assert run(small, *COMPUTE, "--policy", "strict.toml")[0] == 0
+    total = sum(principal.values())
+    assert ledger_in_log(small) == [{"day": str(DAY), "ours": total, "theirs": total, "breaks": []}]
+
+
+def test_branches_that_differ_from_the_ledger_are_named(run: Cli, small: str, tmp_path: Path) -> None:
+    assert run(small, *COMPUTE)[0] == 0
+    principal = owed(small)
+    ikeja, yaba = principal["Ikeja"], principal["Yaba"]
+    post(small, Ikeja=ikeja - 150, Kano=7)
+    code, out, _ = run(small, *COMPUTE)
+    assert (code, "gl_difference" in out) == (0, True)
+    [day] = ledger_in_log(small)
+    assert day["breaks"] == [
+        {"branch": "Ikeja", "ours": ikeja, "theirs": ikeja - 150, "difference": 150},
+        {"branch": "Kano", "ours": None, "theirs": 7, "difference": -7},
+        {"branch": "Yaba", "ours": yaba, "theirs": None, "difference": yaba},
+    ]
+    post(small, Yaba=yaba)
+    (tmp_path / "lenient.toml").write_text("gl_tolerance = 1.49\ngl_required = true")
+    code, _, err = run(small, *COMPUTE, "--policy", "lenient.toml")
+    assert code == 4
+    named = f"Ikeja {ikeja / 100:,.2f} against {(ikeja - 150) / 100:,.2f}\n"
+    assert err.startswith(f"error: principal is not the ledger's on {DAY}: {named}")
+    (tmp_path / "lenient.toml").write_text("gl_tolerance = 1.50\ngl_required = true")
+    assert run(small, *COMPUTE, "--policy", "lenient.toml")[0] == 0
+    assert ledger_in_log(small)[0]["breaks"] == []
+
+
+def test_a_backfill_is_held_to_the_ledger_day_by_day(run: Cli, small: str, tmp_path: Path) -> None:
+    (tmp_path / "strict.toml").write_text("gl_required = true")
+    assert run(small, *COMPUTE)[0] == 0
+    post(small, **owed(small))
+    stretch = ("backfill", "--from", "2026-03-10", "--to", str(DAY), "--policy", "strict.toml")
+    assert run(small, *stretch)[0] == 0
+    assert [day["day"] for day in ledger_in_log(small)] == [str(DAY)]
+    told(small, "INSERT INTO gl_balances VALUES ('Ikeja', '2026-03-12', 1)")
+    code, _, err = run(small, *stretch)
+    assert (code, "principal is not the ledger's on 2026-03-12: Ikeja" in err) == (4, True)
+    assert statuses(small)[-1][0] == "Failed"
+
+
+def test_a_ledger_row_that_breaks_a_rule_is_held_back(run: Cli, small: str, tmp_path: Path) -> None:
+    (tmp_path / "strict.toml").write_text("gl_required = true\nmax_quarantine_share = 1.0")
+    told(small, f"INSERT INTO gl_balances VALUES ('Ikeja', '{DAY}', 9999999999999)")
+    code, out, _ = run(small, *COMPUTE, "--policy", "strict.toml")
+    assert (code, "gl_balances.amount_too_large" in out) == (0, True)

@@ -26,6 +26,7 @@ def _trade(machine: Incremental) -> None:
     machine.seldom("pay_nobody")
     machine.seldom("change_their_mind")
     machine.pay_late(2, 30, 1)
+    machine.post(1, 500)
     machine.sleep_until(is_fifteenth)
     machine.run(full=False)
     machine.commit_late()

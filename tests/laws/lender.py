@@ -45,7 +45,7 @@ class Lender:
     database: psycopg.Connection
     late: psycopg.Connection
     today: date = START
-    numbers: int = 0
+    numbers: Counter[str] = field(default_factory=Counter)
     overtaken: bool = False
     unread: Counter[str] = field(default_factory=Counter)
 
@@ -80,8 +80,8 @@ class Lender:
         return self.tell(query, receipt, day) > 0
 
     def fresh(self, letter: str) -> str:
-        self.numbers += 1
-        return f"{letter}{self.numbers}"
+        self.numbers[letter] += 1
+        return f"{letter}{self.numbers[letter]:03}"
 
     def lend(self, officer: int, place: int, dues: Sequence[int], direct: bool, ago: int) -> None:
         """A new loan; without dues it gets the implied installment."""
@@ -214,6 +214,14 @@ class Lender:
     def celebrate(self) -> None:
         holiday = "INSERT INTO holidays (holiday_date) VALUES (%s) ON CONFLICT DO NOTHING"
         self.do("holiday", holiday, self.today)
+
+    def post(self, place: int, amount: int) -> None:
+        """The ledger's principal of a branch, today."""
+        posted = (
+            "INSERT INTO gl_balances VALUES (%s, %s, %s) ON CONFLICT (branch, balance_date)"
+            " DO UPDATE SET principal = EXCLUDED.principal"
+        )
+        self.do("ledger", posted, PLACES[place % 3][1], self.today, amount)
 
     def change_their_mind(self) -> None:
         with self.database.transaction(force_rollback=True):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import psycopg
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from loanmetrics.jobs.backfill import backfill
 from loanmetrics.jobs.compute import compute
@@ -20,10 +20,11 @@ from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.testing import Databases
 from tests.laws.lender import Lender
-from tests.laws.published import assert_day, assert_days, assert_loans, days, frozen
+from tests.laws.published import assert_day, assert_days, assert_ledger, assert_loans, days, frozen
 
 POLICY = Policy(min_rank_loans=1, max_quarantine_share=Decimal(1))
 SHARD_LOANS = 1_000
+STEPS_BETWEEN_RUNS = 8
 NUMBER = st.integers(0, 50)
 AGO = st.sampled_from([0, 0, 1, 6, 7, 14, 16, 31, 70])
 DUES = st.lists(st.integers(0, 40), max_size=4)
@@ -56,6 +57,7 @@ class Incremental(RuleBasedStateMachine):
         )
         self.lender = Lender(database, late)
         self.newest: date | None = None
+        self.steps = 0
 
     def teardown(self) -> None:
         self.done.update(self.lender.unread)
@@ -131,6 +133,10 @@ class Incremental(RuleBasedStateMachine):
     def hire(self, officer: int, channel: str | None) -> None:
         self.lender.hire(officer, channel)
 
+    @rule(place=NUMBER, amount=st.integers(-2, 2))
+    def post(self, place: int, amount: int) -> None:
+        self.lender.post(place, amount)
+
     @rule(what=st.sampled_from(["leave", *["celebrate", "pay_nobody", "change_their_mind"] * 3]))
     def seldom(self, what: str) -> None:
         getattr(self.lender, what)()
@@ -155,10 +161,18 @@ class Incremental(RuleBasedStateMachine):
         self._note("run on everything" if made.reason else "run on what changed")
         book = self._book(day)
         assert_day(self.url, book)
+        assert_ledger(self.url, self.settings.facts_dir)
         if self._is_newest(day):
             assert_loans(self.url, book)
 
-    @rule(length=st.integers(1, 60), ago=st.sampled_from([0, 1, 1, 15]))
+    @invariant()
+    def run_at_times(self) -> None:
+        """Enough runs on what changed, whatever rules are tried."""
+        self.steps += 1
+        if self.steps % STEPS_BETWEEN_RUNS == 0 and self.lender.unread:
+            self.run(full=False)
+
+    @rule(length=st.sampled_from([1, 3, 8, 20, 60]), ago=st.sampled_from([0, 1, 1, 15]))
     def backfill(self, length: int, ago: int) -> None:
         last = self.lender.today - timedelta(ago)
         first = last - timedelta(min(length, self.longest) - 1)

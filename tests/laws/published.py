@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import polars as pl
 import psycopg
@@ -11,11 +12,13 @@ from loanmetrics.engine import results, run
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.history.transitions import transitions
 from loanmetrics.engine.loans import states
+from loanmetrics.facts import lake as lakes
+from loanmetrics.facts.lake import Lake
 from loanmetrics.notebook import Book
 from loanmetrics.store.frames import fetch
 from loanmetrics.store.publish import stored
 from loanmetrics.store.session import connect
-from loanmetrics.tables import DPD_TRANSITIONS, LOAN_STATE, PAR15_SNAPSHOTS
+from loanmetrics.tables import DPD_TRANSITIONS, GL_BALANCES, LOAN_STATE, PAR15_SNAPSHOTS
 
 Frames = tuple[pl.DataFrame, ...]
 
@@ -29,6 +32,15 @@ def assert_loans(url: str, book: Book) -> None:
     with connect(url) as connection:
         found = fetch(connection, LOAN_STATE.name, psycopg.sql.SQL("true"), [], ["loan_id"])
     _assert_same(found, states(book).select(LOAN_STATE.names).sort("loan_id"))
+
+
+def assert_ledger(url: str, facts: Path) -> None:
+    """The newest version of the facts holds the ledger as it is."""
+    (lake,) = map(Lake, facts.iterdir())
+    with connect(url) as connection:
+        rows = fetch(connection, GL_BALANCES.name, psycopg.sql.SQL("true"), [], ["balance_date", "branch"])
+    wanted = rows.select(pl.col("balance_date").cast(pl.Int32).alias("day"), "branch", "principal")
+    _assert_same(lakes.ledger(lake, lake.current), wanted.sort("day", "branch"))
 
 
 def assert_days(url: str, book: Book, first: date, before: pl.DataFrame) -> None:

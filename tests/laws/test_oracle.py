@@ -53,7 +53,8 @@ OTHER_LENDER = Policy(
 
 @cache
 def sample() -> tuple[Facts, Intake, oracle.Raw, oracle.Facts]:
-    tables = {name: pl.read_parquet(support.SAMPLE / f"{name}.parquet") for name in FACT_COLUMNS}
+    files = {name: support.SAMPLE / f"{name}.parquet" for name in FACT_COLUMNS}
+    tables = {name: pl.read_parquet(file) for name, file in files.items() if file.exists()}
     raw = {name: table.to_dicts() for name, table in tables.items()}
     facts, intake = support.prepared(tables, Policy())
     return facts, intake, raw, oracle.read(raw, Policy())
