@@ -74,7 +74,7 @@ def page(
 
 
 def parts(rows: pl.LazyFrame, order: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
-    """All rows in ``order``, which ends with the key, ``size`` at a time; only the sort columns are held all at once."""
+    """All rows in ``order``, which ends with the key, ``size`` at a time; only its columns are held all at once."""
     chosen = in_order(_keys(rows, order).lazy(), order).collect()
     for part in chosen.iter_slices(size) if len(chosen) else [chosen]:
         yield _whole(rows, part, order[-1].lstrip("-"))
