@@ -154,12 +154,17 @@ def last_completed(connection: psycopg.Connection) -> str | None:
 
 
 def kept(connection: psycopg.Connection, days: int = KEEP_DAYS) -> frozenset[str]:
-    """Runs whose facts are kept: the last one, those of the last ``days``, and the last of every month end."""
+    """Runs whose facts are kept: the last one, those of the last ``days``, the last of every month end.
+
+    And those that somebody acted upon or took away: an audit or an export names the run it saw.
+    """
     rows = connection.execute(
         "SELECT run_id FROM metric_calculation_log WHERE status = 'Completed' AND start_time > now() - %s"
         " UNION SELECT DISTINCT ON (calculation_date) FIRST_VALUE(run_id) OVER newest FROM metric_calculation_log"
         " WHERE status = 'Completed' AND extract(day FROM calculation_date + 1) = 1"
-        " WINDOW newest AS (PARTITION BY calculation_date ORDER BY log_id DESC)",
+        " WINDOW newest AS (PARTITION BY calculation_date ORDER BY log_id DESC)"
+        " UNION SELECT run_id FROM audit_tracking"
+        " WHERE run_id IS NOT NULL AND (officer_id IS NOT NULL OR event = 'export')",
         [timedelta(days)],
     )
     last = last_completed(connection)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from loanmetrics.errors import LockHeldError, StoreError
-from loanmetrics.store import runs
+from loanmetrics.store import audit, runs
 from loanmetrics.store.session import connect
 
 DAY = date(2026, 6, 30)
@@ -148,3 +148,14 @@ def test_run_ids_sort_by_time_and_differ(connection: psycopg.Connection) -> None
 def test_only_as_many_as_asked_for_are_listed(connection: psycopg.Connection) -> None:
     made = [start(connection).run_id for _ in range(3)]
     assert [row["run_id"] for row in runs.recent(connection, 2)] == made[:0:-1]
+
+
+def test_runs_that_somebody_acted_upon_are_kept(connection: psycopg.Connection) -> None:
+    old = [start(connection) for _ in range(3)]
+    for run in old:
+        runs.complete(connection, run)
+    connection.execute("UPDATE metric_calculation_log SET start_time = start_time - interval '1 year'")
+    connection.execute("UPDATE metric_calculation_log SET calculation_date = '2026-06-15'")
+    assert runs.kept(connection) == {old[2].run_id}
+    audit.append(connection, event="action", actor="member:1", officer_id="O1", run_id=old[0].run_id)
+    assert runs.kept(connection) == {old[0].run_id, old[2].run_id}
