@@ -95,7 +95,6 @@ def test_the_loans_of_a_day_that_is_not_stored_sum_to_what_is_known_now(lender: 
     [Where(officer_id=["O0001", "O0002"]), Where(branch=["Kano"]), Where(["O0001"], ["Lagos"], ["Ikeja"])],
 )
 def test_some_loans_add_what_they_add_among_all(lender: Lender, day: date, where: Where) -> None:
-    """An officer's purity rests on what channels the whole book uses."""
     for metric in ("risk_score", "dqi", "ayr"):
         every = lender.explains(day, metric).filter(where.chosen)
         some = lender.explains(day, metric, where)
@@ -232,3 +231,17 @@ def test_the_policy_is_that_of_the_run(small_lender: Lender) -> None:
     inclusive = lender.rows(SMALL_DAY)["current_dpd"]
     lender.compute(SMALL_DAY)
     assert (inclusive - lender.rows(SMALL_DAY)["current_dpd"]).unique().to_list() == [1]
+
+
+def test_an_officer_is_held_to_channels_that_only_others_use(small_lender: Lender) -> None:
+    """Ada sells for agents by her own record, but directly in fact; an agent's loan stands in Obi's name only."""
+    lender = small_lender
+    told(
+        lender.url,
+        "UPDATE officers SET primary_channel = 'Agent' WHERE officer_id = 'O1';"
+        "UPDATE loans SET channel = CASE officer_id WHEN 'O2' THEN 'Agent' ELSE 'Direct' END",
+    )
+    lender.compute(SMALL_DAY)
+    found = lender.explains(SMALL_DAY, "channel_purity", Where(officer_id=["O1"]))
+    assert found["channel_known_count"].to_list() == [1, 1, 1]
+    assert found["pure_channel_count"].to_list() == [0, 0, 0]
