@@ -40,7 +40,9 @@ def measure(lab: Lab) -> Figure:
 def work(facts: str, database: str, day: str, repeat: int) -> dict[str, Any]:
     from peers import memory
 
+    from loanmetrics.facts.days import opened
     from loanmetrics.facts.lake import Lake
+    from loanmetrics.jobs.days import whole
     from loanmetrics.jobs.drilldown import Where, loan_rows, with_names
     from loanmetrics.jobs.paging import Page, page
     from loanmetrics.settings import Settings
@@ -71,6 +73,8 @@ def work(facts: str, database: str, day: str, repeat: int) -> dict[str, Any]:
         for name, where in wheres.items():
             for _ in range(repeat):
                 shutil.rmtree(lake.days.folder, ignore_errors=True)
+                for cached in (whole, opened):
+                    cached.cache_clear()
                 look(FIRST.format(name), where(), [SORTS[0]])
         for name, where in wheres.items():
             sort, after = [SORTS[0]], None
