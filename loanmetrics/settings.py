@@ -1,7 +1,8 @@
 """Settings, and the only place that reads the environment and TOML for them.
 
-A name is looked for in ``LOANMETRICS_<NAME>``, then in ``loanmetrics.toml`` of the working directory (or the
-file named by ``LOANMETRICS_CONFIG``), then has its default. Unknown names are refused with a hint.
+A name is looked for among a command's options, then in ``LOANMETRICS_<NAME>``, then in ``loanmetrics.toml`` of the
+working directory (or the file named by ``LOANMETRICS_CONFIG``), then has its default. Unknown names are refused
+with a hint.
 """
 
 import os
@@ -34,6 +35,7 @@ HELP = {
     "facts_dir": "folder of versioned facts, within home unless absolute",
     "shard_loans": "loans per shard: memory grows with it",
     "readers": "parallel readers of the source",
+    "scheduler": "Dask scheduler whose workers compute, tcp://HOST:PORT; unset: threads of this process",
     "policy_file": "the lender's policy as TOML; unset: canonical defaults",
     "bind": "where serve listens: HOST:PORT or unix:PATH",
     "workers": "processes that serve",
@@ -50,6 +52,7 @@ HELP = {
 }
 BIND = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^unix:/.+$"
 REDIS = r"^(rediss?(\+cluster|\+sentinel)?|unix)://."
+SCHEDULER = r"^(tcp|tls)://[^/\s]+:\d{1,5}$"
 ORIGIN = r"^https?://[^/?#\s*]+$"
 SECRETS = (
     re.compile(r"(://[^:/@\s]*:)\S*(?=@)"),
@@ -75,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     facts_dir: Path = FACTS
     shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
     readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    scheduler: Annotated[str, msgspec.Meta(pattern=SCHEDULER)] | None = None
     policy_file: Path | None = None
     bind: Annotated[str, msgspec.Meta(pattern=BIND)] = "127.0.0.1:8000"
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
@@ -94,11 +98,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
 
     @classmethod
-    def load(cls, environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> "Settings":
-        """Settings of this process, or a UsageError naming what is wrong."""
+    def load(
+        cls, environment: Mapping[str, str] = os.environ, folder: Path | None = None, **options: Any
+    ) -> "Settings":
+        """Settings of this process, or a UsageError naming what is wrong; ``options`` that are given win."""
         found = {"home": (default_home(environment), "default")}
         found |= _from_file(environment, folder or Path())
         found |= _from_environment(environment)
+        found |= {name: (value, f"--{name}") for name, value in options.items() if value is not None}
         values = {name: value for name, (value, _) in found.items()}
         sources = {name: source for name, (_, source) in found.items()}
         return _settings({**values, "sources": sources})

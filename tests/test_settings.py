@@ -31,6 +31,13 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.readers, settings.shard_loans) == (4, 5000)
 
 
+def test_an_option_wins_over_the_environment(tmp_path: Path) -> None:
+    variable = {"LOANMETRICS_SCHEDULER": "tcp://one:8786"}
+    settings = Settings.load(HOME | variable, tmp_path, scheduler="tls://two:8786", readers=None)
+    assert (settings.scheduler, settings.readers) == ("tls://two:8786", 2)
+    assert "scheduler = tls://two:8786  # --scheduler" in settings.describe()
+
+
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     assert load(tmp_path, LOANMETRICS_DATABASE_URL="").database_url is None
 
@@ -86,6 +93,7 @@ def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
         ("", {"LOANMETRICS_SHARD_LOANS": "many"}, "settings: Expected `int`"),
         ("", {"LOANMETRICS_CONFIG": "/nowhere/x.toml"}, "cannot be read: No such file"),
         ('bind = "8000"', {}, "at `$.bind`"),
+        ("", {"LOANMETRICS_SCHEDULER": "10.0.0.1:8786"}, "at `$.scheduler`"),
         ('redis_url = "http://cache"', {}, "at `$.redis_url`"),
         ('cors_origins = ["*"]', {}, "at `$.cors_origins[0]`"),
         ("", {"LOANMETRICS_CORS_ORIGINS": "https://a.example/path"}, "at `$.cors_origins[0]`"),

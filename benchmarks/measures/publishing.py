@@ -5,6 +5,7 @@ Both write to the same tables with their keys and indexes, and both wait for the
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
 from io import BytesIO
@@ -65,7 +66,8 @@ def _rows(facts: Path) -> "tuple[pl.DataFrame, pl.DataFrame]":
     from loanmetrics.facts import lake
     from loanmetrics.jobs.backfill import days
 
-    made = days(lake.open_book(facts, DAY), DAY - timedelta(DAYS - 1), workers=2)
+    with ThreadPoolExecutor(2) as pool:
+        made = days(lake.open_book(facts, DAY), DAY - timedelta(DAYS - 1), pool)
     return made.officers, made.branches
 
 

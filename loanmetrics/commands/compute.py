@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loanmetrics.commands import shared
-from loanmetrics.commands.shared import AsOf, PolicyFile
+from loanmetrics.commands.shared import AsOf, PolicyFile, Scheduler
 from loanmetrics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def compute(
     as_of: AsOf = None,
     policy: PolicyFile = None,
+    scheduler: Scheduler = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; publish nothing.")
     ] = False,
@@ -46,7 +47,7 @@ def compute(
     from loanmetrics import console
     from loanmetrics.jobs import compute as job
 
-    settings = shared.settings()
+    settings = shared.settings(scheduler)
     chosen = shared.policy(settings, policy)
     if explain:
         console.say(job.plan(chosen))
@@ -73,12 +74,13 @@ def backfill(
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
     policy: PolicyFile = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Publish every day of a stretch as it is known now, month by month; what it restates is kept."""
     from loanmetrics import console
     from loanmetrics.jobs import backfill as job
 
-    settings = shared.settings()
+    settings = shared.settings(scheduler)
     chosen = shared.policy(settings, policy)
     today = shared.today(chosen)
     begin, end = (shared.computable(day.date(), today) for day in (first, last))

@@ -51,8 +51,7 @@ def _print(made: "DiffReport", kinds: dict[str, str]) -> None:
     first, last = made.days
     told = changed(made)
     span = f"as of {first}" if first == last else f"{first} to {last}"
-    many = f"{len(told):,} figures differ\n" if len(told) > 1 else "1 figure differs\n"
-    console.say(f"{span}: {many}" if told else f"{span}: no figure differs")
+    console.say(f"{span}: {len(told):,} figures differ\n" if told else f"{span}: no figure differs")
     shown = told[:MOST_FIGURES]
     rows = [
         {

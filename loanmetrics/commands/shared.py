@@ -37,14 +37,18 @@ Columns = Annotated[str, typer.Option(help="Only these columns, separated by com
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="Default: by --output's suffix, else table.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Compute on the workers of this Dask scheduler, tcp://HOST:PORT."),
+]
 Output = Annotated[Path | None, typer.Option(help="Write to this file, not to stdout.")]
 
 
-def settings() -> "Settings":
-    """The settings of this process."""
+def settings(scheduler: str | None = None) -> "Settings":
+    """The settings of this process; an option that is given wins."""
     from loanmetrics.settings import Settings
 
-    return Settings.load()
+    return Settings.load(scheduler=scheduler)
 
 
 def policy(settings: "Settings", file: Path | None) -> "Policy":

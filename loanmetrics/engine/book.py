@@ -1,6 +1,6 @@
 """The book: facts + day + policy. Everything the engine may read, as lazy frames."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
@@ -78,6 +78,12 @@ class Book:
     def counting(self) -> Counting:
         """How days past due are counted under the policy."""
         return Counting.of(self.policy, self.facts.holidays["day"].cast(pl.Int64).to_numpy())
+
+    def of_one_shard(self) -> "Book":
+        """What the work on a single shard rests on, small enough to travel: no other shards, no cells, no people."""
+        facts = self.facts
+        none = {name: getattr(facts, name).clear() for name in ("cells", "officers", "par15", "held")}
+        return Book(replace(facts, shards=(), **none), self.as_of, self.policy)
 
     @cached_property
     def frozen_par15(self) -> pl.DataFrame:

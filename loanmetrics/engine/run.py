@@ -37,10 +37,9 @@ def each_shard(
     channels of the whole book, for one that holds only some of its loans.
     """
     used = channels(book) if reference is None else reference
-    tasks = [(shard, book, used, visit) for shard in book.facts.shards]
-    if executor is None:
-        return [visit_shard(*task) for task in tasks]
-    return list(executor.map(visit_shard, *zip(*tasks, strict=True))) if tasks else []
+    work = partial(visit_shard, book=book.of_one_shard(), reference=used, visit=visit)
+    each = map if executor is None else executor.map
+    return list(each(work, book.facts.shards))
 
 
 def visit_shard(shard: Shard, book: Book, reference: Channels, visit: "Visit[Result]") -> Result:

@@ -1,7 +1,7 @@
 """Many days, source to published: every day's rows from one pass over the timeline, month by month."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from time import perf_counter
@@ -21,6 +21,7 @@ from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Version
 from loanmetrics.jobs import gates, restated
+from loanmetrics.jobs.executors import executor
 from loanmetrics.jobs.figures import outcome
 from loanmetrics.jobs.running import Workplace, at_work
 from loanmetrics.jobs.sync import Synced, sync
@@ -65,11 +66,14 @@ def backfill(settings: Settings, first: date, last: date, policy: Policy) -> Ite
         version: Version | None = None
         for begin, end in _months(first, last):
             began = perf_counter()
-            with place.run("backfill", end, policy) as this:
+            with (
+                place.run("backfill", end, policy) as this,
+                executor(settings, place.lake.folder) as pool,
+            ):
                 synced = _facts(settings, place, version, this, policy)
                 version = synced.version
                 place.lake.keep(version)
-                changed = _publish(settings, place, this, begin, synced, policy)
+                changed = _publish(place, this, begin, synced, policy, pool)
             place.lake.point_to(version)
             announce(settings.redis_url, this.run_id)
             yield Month(this.run_id, begin, end, changed, perf_counter() - began)
@@ -98,11 +102,11 @@ def _facts(
 
 
 def _publish(
-    settings: Settings, place: Workplace, this: runs.Run, first: date, synced: Synced, policy: Policy
+    place: Workplace, this: runs.Run, first: date, synced: Synced, policy: Policy, pool: Executor
 ) -> dict[str, int]:
     book = Book(place.lake.facts(synced.version), this.day, policy)
     intake = lakes.intake(place.lake, synced.version)
-    made = days(book, first, settings.readers)
+    made = days(book, first, pool)
     ledger = gates.ties_to_ledger(made.branches, lakes.ledger(place.lake, synced.version), policy)
     done = publish(
         place.connection,
@@ -111,7 +115,7 @@ def _publish(
         made.branches,
         transitions=made.transitions,
         par15=made.par15,
-        loan_state=_loans(book, made, settings.readers) if place.is_newest(this.day) else None,
+        loan_state=_loans(book, made, pool) if place.is_newest(this.day) else None,
         outcome=outcome(synced.source, intake, intake.findings, {}, ledger),
         along=lambda: _along(place, this, synced, policy, made),
         first=first,
@@ -120,10 +124,9 @@ def _publish(
     return done.changed
 
 
-def _loans(book: Book, made: Days, workers: int) -> pl.DataFrame:
+def _loans(book: Book, made: Days, pool: Executor) -> pl.DataFrame:
     """Every loan as it stands on the last of the days, held to what is told of that day."""
-    with ThreadPoolExecutor(workers) as pool:
-        found = states(book, pool).select(LOAN_STATE.names)
+    found = states(book, pool).select(LOAN_STATE.names)
     gates.loans_match(made.branches.filter(pl.col(by_day.DAY) == book.as_of), found)
     return found
 
@@ -134,12 +137,11 @@ def _along(place: Workplace, this: runs.Run, synced: Synced, policy: Policy, mad
     restated.tell(place, this.run_id, synced.version, policy, published)
 
 
-def days(book: Book, first: date, workers: int = 1) -> Days:
+def days(book: Book, first: date, pool: Executor | None = None) -> Days:
     """Everything published of the days from ``first`` to the book's, checked day by day."""
     catalogue, last = load(), book.as_of
-    with ThreadPoolExecutor(workers) as pool:
-        totals = sums(book.facts, book.policy, first, last, catalogue, pool)
-        moved = transitions(book.facts, book.policy, first, last, pool)
+    totals = sums(book.facts, book.policy, first, last, catalogue, pool)
+    moved = transitions(book.facts, book.policy, first, last, pool)
     cells = by_day.cells(book.facts, totals, first, last, catalogue)
     calendar = by_day.calendar(first, last)
     officers = results.officers(cells, book, catalogue, calendar)

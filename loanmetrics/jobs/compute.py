@@ -1,6 +1,7 @@
 """One day, source to published: extract, compute, check, publish."""
 
 import tempfile
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ from loanmetrics.facts.lake import Lake, Version
 from loanmetrics.facts.prepare import prepare
 from loanmetrics.jobs import restated
 from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.executors import executor
 from loanmetrics.jobs.figures import Computed, figures, remember
 from loanmetrics.jobs.running import Workplace, at_work, lake_of
 from loanmetrics.jobs.sync import Synced, sync
@@ -55,10 +57,14 @@ def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = Fal
     Reads what changed since the last run, if that can be known; ``full`` reads everything.
     """
     began = perf_counter()
-    with at_work(settings, "loanmetrics compute") as place, place.run("day", as_of, policy) as this:
+    with (
+        at_work(settings, "loanmetrics compute") as place,
+        place.run("day", as_of, policy) as this,
+        executor(settings, place.lake.folder) as pool,
+    ):
         last, why = (None, "asked for") if full else place.last()
         synced = sync(settings, place.url, place.lake, last, this.run_id, policy, why)
-        made = _figures(settings, place.lake, synced, last, as_of, policy)
+        made = _figures(place.lake, synced, last, as_of, policy, pool)
         version = remember(synced.version, last, place.lake, as_of, made.sums)
         place.lake.keep(version)
         done = _publish(place, this, made, synced, policy)
@@ -74,8 +80,9 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
         settings.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
             lake = Lake(Path(folder))
-            synced = sync(settings, url, lake, None, "dry-run", policy, "a dry run")
-            made = _figures(settings, lake, synced, None, as_of, policy)
+            with executor(settings, lake.folder) as pool:
+                synced = sync(settings, url, lake, None, "dry-run", policy, "a dry run")
+                made = _figures(lake, synced, None, as_of, policy, pool)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report("dry run", as_of, made, perf_counter() - began, 0, differences)
 
@@ -90,18 +97,18 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
         lake = lake_of(settings, connection)
         version = lake.version(run_id)
         policy = Policy.from_dict(version.policy)
-        made = _figures(
-            settings, lake, Synced(version, Source(version.rows, version.sums)), None, as_of, policy
-        )
+        synced = Synced(version, Source(version.rows, version.sums))
+        with executor(settings, lake.folder) as pool:
+            made = _figures(lake, synced, None, as_of, policy, pool)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report(run_id, as_of, made, perf_counter() - began, 0, differences)
 
 
 def _figures(
-    settings: Settings, lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy
+    lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy, pool: Executor
 ) -> Computed:
     book = Book(lake.facts(synced.version), as_of, policy)
-    return figures(synced, last, lake, book, settings.readers)
+    return figures(synced, last, lake, book, pool)
 
 
 def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> Published:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -54,12 +54,12 @@ class Computed:
     outcome: runs.Outcome
 
 
-def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, workers: int) -> Computed:
+def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Executor) -> Computed:
     """All figures of a day, through every gate."""
     catalogue = load()
     intake = lakes.intake(lake, synced.version)
     gates.facts_are_whole(synced.source, intake, lakes.rows(book.facts), book.policy)
-    sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, workers)
+    sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, pool)
     cells = run.figures(book, catalogue, sums.cells)
     officers, branches = results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
     totals = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
@@ -99,10 +99,9 @@ def remember(version: Version, last: Version | None, lake: Lake, as_of: date, su
     return msgspec.structs.replace(version, day=day, small={**version.small, "sums": file})
 
 
-def _afresh(book: Book, catalogue: Catalogue, workers: int) -> Sums:
+def _afresh(book: Book, catalogue: Catalogue, pool: Executor) -> Sums:
     """One pass over all shards."""
-    with ThreadPoolExecutor(workers) as pool:
-        shards = run.each_shard(book, partial(_visit, catalogue=catalogue), pool)
+    shards = run.each_shard(book, partial(_visit, catalogue=catalogue), pool)
     states = [
         _named(state, shard.loans, book)
         for (_, state, _), shard in zip(shards, book.facts.shards, strict=True)

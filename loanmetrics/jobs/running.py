@@ -93,4 +93,4 @@ def lake_of(settings: Settings, connection: psycopg.Connection) -> Lake:
         " WHERE datname = current_database()"
     ).fetchone()
     assert row is not None
-    return Lake(settings.facts_dir / f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}")
+    return Lake(settings.facts_dir.absolute() / f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}")

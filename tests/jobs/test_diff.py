@@ -80,7 +80,7 @@ def test_a_run_of_another_day_is_told_from_time_alone(run: Cli, small: str) -> N
     assert run(small, "compute", "--as-of", "2026-03-17")[0] == 0
     [(second,)] = asked(small, f"SELECT run_id FROM {LOG} ORDER BY log_id DESC LIMIT 1")
     out = run(small, "diff", first, second, "--metric", "overdue_15d_count")[1]
-    assert out.startswith(f"{DAY} to 2026-03-17: 1 figure differs")
+    assert out.startswith(f"{DAY} to 2026-03-17: 1 figures differ")
     assert "day_passed +2 (2 times, most by L1: 2026-03-16 -> 2026-03-17)" in out
 
 
@@ -103,13 +103,6 @@ def test_a_run_that_failed_published_nothing(run: Cli, small: str) -> None:
     [(failed,)] = asked(small, f"SELECT run_id FROM {LOG} WHERE status = 'Failed'")
     code, _, err = run(small, "diff", first, failed)
     assert (code, "is Failed: it published nothing" in err) == (2, True)
-
-
-def test_figures_published_by_other_formulas_are_noted(run: Cli, small: str) -> None:
-    first = computed(run, small)
-    told(small, f"""UPDATE {LOG} SET metric_revisions = metric_revisions || '{{"fimr": 7}}'""")
-    code, _, err = run(small, "diff", first, first)
-    assert (code, err) == (0, f"run {first} was published by other formulas of fimr\n" * 2)
 
 
 def test_a_notebook_opens_what_an_earlier_run_knew(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
-from itertools import repeat
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -60,11 +60,11 @@ def _stretch(
 ) -> pl.DataFrame:
     book = Book(facts, to_date(int(days.days[-1])), policy)
     known = eras(book, int(days.days[0]))
-    visit = map if executor is None else executor.map
-    tasks = (facts.shards, *map(repeat, (book, days, known, measures, size)))
+    each = map if executor is None else executor.map
+    work = partial(shard_sums, book=book.of_one_shard(), days=days, known=known, measures=measures, size=size)
     total = np.zeros((len(measures), size, len(days)), dtype=np.int64)
     magnitude = np.zeros((len(measures), len(days)))
-    for part in visit(shard_sums, *tasks):
+    for part in each(work, facts.shards):
         total += part
         for number, measure in enumerate(part):
             magnitude[number] += np.abs(measure, dtype=np.float64).sum(axis=0)

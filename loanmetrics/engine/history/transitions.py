@@ -2,7 +2,7 @@
 
 from concurrent.futures import Executor
 from datetime import date
-from itertools import repeat
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -42,8 +42,9 @@ def transitions(
     """
     span(first, last)
     book, days = Book(facts, last, policy), Stretch(np.arange(to_day(first) - 1, to_day(last) + 1))
-    visit = map if executor is None else executor.map
-    rows = pl.concat([NOTHING, *visit(shard_transitions, facts.shards, repeat(book), repeat(days))])
+    each = map if executor is None else executor.map
+    work = partial(shard_transitions, book=book.of_one_shard(), days=days)
+    rows = pl.concat([NOTHING, *each(work, facts.shards)])
     officers = facts.cells.select("cell", "officer_id").cast({"cell": pl.Int64})
     return rows.join(officers, on="cell", how="left", maintain_order="left").select(DPD_TRANSITIONS.names)
 
