@@ -4,7 +4,7 @@ import numpy as np
 
 from loanmetrics.engine.allocation import credited_waivers
 from loanmetrics.engine.calendar import NEVER, Flags, Ints
-from loanmetrics.engine.ledger import Ledger
+from loanmetrics.engine.ledger import PARTS, Ledger
 from loanmetrics.engine.sums import running, scattered
 from loanmetrics.policy import SHARE_SCALE, Policy
 
@@ -37,7 +37,9 @@ def missed(due: Ints, waived: Ints, paid: Ints, policy: Policy) -> Flags:
 def first_amount(ledger: Ledger) -> Ints:
     """All that the first installment asks for, per loan."""
     dues = ledger.dues
-    return dues.spans.first(dues.principal + dues.interest + dues.fee, 0)
+    firsts = [dues.spans.first(getattr(dues, part), 0) for part in PARTS]
+    amount: Ints = np.sum(firsts, axis=0)
+    return amount
 
 
 def _paid_by(ledger: Ledger, counts: Flags, deadline: Ints, values: Ints) -> Ints:

@@ -60,7 +60,8 @@ class Dues:
     @cached_property
     def total(self) -> Ints:
         """Running sum of everything due."""
-        return running(self.principal + self.interest + self.fee)
+        whole: Ints = sum(self.parts.values(), start=np.zeros(1, dtype=np.int64))
+        return whole
 
     @cached_property
     def parts(self) -> dict[str, Ints]:
@@ -176,16 +177,18 @@ class Ledger:
     @cached_property
     def credit(self) -> Ints:
         """What each row takes off the debt: cash and waivers, without penalty, nor fees the contract never asked."""
-        rows = self.repayments
-        settles_fee = self.dues.carries_fee[rows.loan]
-        waived = np.where((rows.waiver_type == FEE) & ~settles_fee, 0, rows.waiver)
-        return (
-            rows.cash - np.where(settles_fee, 0, rows.fee) + np.where(rows.waiver_type == PENALTY, 0, waived)
-        )
+        rows, carries_fee = self.repayments, self.dues.carries_fee
+        credit = rows.cash - np.where(carries_fee[rows.loan], 0, rows.fee)
+        loan, kind = rows.loan[rows.waivers], rows.waiver_type[rows.waivers]
+        counts = (kind != PENALTY) & ((kind != FEE) | carries_fee[loan])
+        credit[rows.waivers] += np.where(counts, rows.waiver[rows.waivers], 0)
+        return credit
 
     @cached_property
     def closing(self) -> Ints:
         """The day each loan closes by its own record; NEVER where it says nothing."""
+        if not self.closed_without_date.any():
+            return self.loans.closed
         fallback = np.where(self.loans.maturity != NEVER, self.loans.maturity, self._last_due)
         derived = np.where(self._last_payment != NEVER, self._last_payment, fallback)
         return np.where(self.closed_without_date, derived, self.loans.closed)
@@ -245,7 +248,12 @@ def read(shard: Shard, policy: Policy) -> Ledger:
 
 def ints(column: pl.Series, null: int = 0) -> Ints:
     """A column as 64-bit integers, nulls replaced."""
-    return column.cast(pl.Int64).fill_null(null).to_numpy()
+    filled = column.fill_null(null) if column.null_count() else column
+    out, done = np.empty(len(filled), dtype=np.int64), 0
+    for chunk in filled.get_chunks():
+        out[done : done + len(chunk)] = chunk.to_numpy()
+        done += len(chunk)
+    return out
 
 
 def flags(column: pl.Series) -> Flags:
@@ -277,15 +285,17 @@ def _loans(frame: pl.DataFrame, policy: Policy) -> Loans:
 def _dues(schedule: pl.DataFrame, loans: pl.DataFrame, keys: Keys) -> Dues:
     frame = schedule.filter(pl.sum_horizontal("principal", "interest", "fee") > 0)
     local = keys.places(frame["loan"])
-    missing = np.flatnonzero(Spans.of(local, len(loans)).empty)
+    spans = Spans.of(local, len(loans))
+    missing = np.flatnonzero(spans.empty)
     frame = frame.with_columns(implied=pl.lit(False))
     if len(missing):
         added = _implied(loans[missing]).filter(pl.sum_horizontal("principal", "interest", "fee") > 0)
         frame = pl.concat([frame, added.cast(frame.schema)]).sort("loan", maintain_order=True)
         local = keys.places(frame["loan"])
+        spans = Spans.of(local, len(loans))
     due, parts = ints(frame["due"]), {part: ints(frame[part]) for part in PARTS}
     _guard(*parts.values())
-    return Dues(local, due, **parts, implied=flags(frame["implied"]), spans=Spans.of(local, len(loans)))
+    return Dues(local, due, **parts, implied=flags(frame["implied"]), spans=spans)
 
 
 def _implied(loans: pl.DataFrame) -> pl.DataFrame:

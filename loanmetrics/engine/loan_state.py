@@ -8,7 +8,7 @@ import polars as pl
 
 from loanmetrics.engine.calendar import NEVER, Ints
 from loanmetrics.engine.state import State
-from loanmetrics.engine.sums import earliest, latest
+from loanmetrics.engine.sums import earliest, latest, picked
 from loanmetrics.tables import DPD_BUCKETS
 
 # The last day past due of every bucket but the endless one.
@@ -112,7 +112,7 @@ def _next_due(state: State) -> Ints:
     paid_ahead = np.searchsorted(dues.total[1:], settled_up_to, side="right")
     following = np.maximum(dues.due_before(state.book.day + 1), paid_ahead)
     exists = state.now.on_book & (following < dues.spans.stop)
-    return np.append(dues.due, NEVER)[np.where(exists, following, len(dues.due))]
+    return picked(dues.due, following, ~exists, NEVER)
 
 
 def _arrears(state: State) -> Ints:

@@ -14,6 +14,13 @@ def running(values: Ints) -> Ints:
     return total
 
 
+def picked(values: Ints, places: Ints, missing: Flags, default: int) -> Ints:
+    """The values at ``places``; ``default`` where there is none to pick."""
+    if not len(values):
+        return np.full(len(places), default, dtype=np.int64)
+    return np.where(missing, default, values[np.where(missing, 0, places)])
+
+
 @dataclass(frozen=True, slots=True)
 class Spans:
     """Which rows belong to which loan: rows ``start[loan]`` to ``stop[loan]`` - 1."""
@@ -35,11 +42,11 @@ class Spans:
 
     def first(self, values: Ints, default: int) -> Ints:
         """The first of each loan's values; ``default`` for loans without a row."""
-        return np.append(values, default)[np.where(self.empty, len(values), self.start)]
+        return picked(values, self.start, self.empty, default)
 
     def last(self, values: Ints, default: int) -> Ints:
         """The last of each loan's values; ``default`` for loans without a row."""
-        return np.append(values, default)[np.where(self.empty, len(values), self.stop - 1)]
+        return picked(values, self.stop - 1, self.empty, default)
 
     def sum(self, values: Ints) -> Ints:
         """Sum of ``values`` per loan."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from loanmetrics.engine.calendar import DAY_OFFSET, NEVER, Counting, Flags, Ints, key, unkey
 from loanmetrics.engine.ledger import Ledger
-from loanmetrics.engine.sums import running
+from loanmetrics.engine.sums import picked, running
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _oldest_due(ledger: Ledger, loan: Ints, credited: Ints, tolerance: int) -> I
     dues = ledger.dues
     start, stop = dues.spans.start[loan], dues.spans.stop[loan]
     found = np.searchsorted(dues.total[1:], dues.total[start] + credited + tolerance, side="right")
-    return np.append(dues.due, NEVER)[np.where(found < stop, found, len(dues.due))]
+    return picked(dues.due, found, found >= stop, NEVER)
 
 
 def _on_book(ledger: Ledger, loan: Ints, day: Ints) -> Flags:
