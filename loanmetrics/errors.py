@@ -6,6 +6,7 @@ LoanmetricsError          exit 1   something failed; the message says what, the 
 ├── GateError             exit 4   the figures did not pass a gate: nothing was published
 ├── DataError             exit 1   input that cannot be read at all (a bad *row* is quarantined instead)
 ├── StoreError            exit 1   the database, or the embedded server, could not do its part
+│   └── UnreachableError  1    the database cannot be reached at the moment
 ├── NotFoundError         exit 1   what was asked for is not there
 ├── ConflictError         exit 1   the state of things does not allow this
 ├── PreconditionFailedError   1    somebody else was faster: look again before writing
@@ -56,6 +57,10 @@ class DataError(LoanmetricsError):
 
 class StoreError(LoanmetricsError):
     """The database could not do its part."""
+
+
+class UnreachableError(StoreError):
+    """The database cannot be reached; it may be back in a moment."""
 
 
 class NotFoundError(LoanmetricsError):

@@ -533,6 +533,13 @@ CHANGE_HORIZON = Table(
     about="One row: the newest transaction whose rows were pruned from the change log.",
 )
 
+SCHEDULE_SLOTS = Table(
+    "schedule_slots",
+    (_required("task", "text"), _required("slot", "timestamp"), _required("done_at", "timestamp")),
+    key=("task",),
+    about="Which slot of the worker's schedule each task was last done for.",
+)
+
 RESTATEMENTS = Table(
     "restatements",
     (
@@ -568,6 +575,7 @@ OWN_TABLES = (
     CHANGE_LOG,
     CHANGE_READERS,
     CHANGE_HORIZON,
+    SCHEDULE_SLOTS,
     RESTATEMENTS,
     AUDIT_ANCHORS,
     AUDIT_REQUESTS,

@@ -45,14 +45,16 @@ TO loanmetrics_reader;
 -- writer: figures and the log of runs, nothing of the lender's.
 GRANT loanmetrics_reader TO loanmetrics_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    officer_metrics_daily, branch_metrics_daily, loan_state, dpd_transitions, change_readers
+    officer_metrics_daily, branch_metrics_daily, loan_state, dpd_transitions, change_readers,
+    schedule_slots
 TO loanmetrics_writer;
 GRANT SELECT, INSERT ON par15_snapshots, restatements, audit_tracking, audit_anchors TO loanmetrics_writer;
 GRANT UPDATE (causes) ON restatements TO loanmetrics_writer;
 GRANT SELECT, INSERT, UPDATE ON metric_calculation_log TO loanmetrics_writer;
 GRANT SELECT, DELETE ON change_log TO loanmetrics_writer;
--- These two run as their owner, so that the writer need not own the lender's tables.
-GRANT EXECUTE ON FUNCTION loanmetrics_ensure_partitions(regclass, date[]), loanmetrics_watch_changes()
+-- These run as their owner, so that the writer need not own the lender's tables or rewrite the log of runs.
+GRANT EXECUTE ON FUNCTION
+    loanmetrics_ensure_partitions(regclass, date[]), loanmetrics_watch_changes(), loanmetrics_prune_events(interval)
 TO loanmetrics_writer;
 
 -- api: of loans and customers only what drilldowns show.

@@ -51,15 +51,19 @@ class ComputeReport:
     reason: str | None = None
 
 
-def compute(settings: Settings, as_of: date, policy: Policy, *, full: bool = False) -> ComputeReport:
+def compute(
+    settings: Settings, as_of: date, policy: Policy, *, full: bool = False, kind: str = runs.DAY
+) -> ComputeReport:
     """Compute and publish one day; nothing is published unless every gate lets it pass.
 
-    Reads what changed since the last run, if that can be known; ``full`` reads everything.
+    Reads what changed since the last run, if that can be known; ``full`` reads everything. A run of kind ``event``
+    is one of many: it leaves tidying up to those of the schedule.
     """
     began = perf_counter()
+    tidy = kind != runs.EVENT
     with (
-        at_work(settings, "loanmetrics compute") as place,
-        place.run("day", as_of, policy) as this,
+        at_work(settings, "loanmetrics compute", tidy=tidy) as place,
+        place.run(kind, as_of, policy) as this,
         executor(settings, place.lake.folder) as pool,
     ):
         last, why = (None, "asked for") if full else place.last()

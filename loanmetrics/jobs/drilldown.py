@@ -27,7 +27,8 @@ STORED_BY = """
         SELECT run_id FROM officer_metrics_daily WHERE calculation_date = %(day)s
         UNION ALL SELECT run_id FROM branch_metrics_daily WHERE calculation_date = %(day)s
         UNION ALL SELECT run_id FROM metric_calculation_log
-            WHERE calculation_date = %(day)s AND calculation_type = 'day' AND status = 'Completed'
+            WHERE calculation_date = %(day)s AND status = 'Completed'
+                AND calculation_type IN ('day', 'event', 'backfill')
     ) stored
 """
 

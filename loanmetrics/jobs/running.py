@@ -74,15 +74,20 @@ class Workplace:
 
 
 @contextmanager
-def at_work(settings: Settings, application: str) -> Iterator[Workplace]:
-    """Hold the right to run, with partitions and triggers in place and no leftovers of runs that died."""
+def at_work(settings: Settings, application: str, *, tidy: bool = True) -> Iterator[Workplace]:
+    """Hold the right to run, with partitions and triggers in place and no leftovers of runs that died.
+
+    Without ``tidy``, files and log rows that nobody needs are left to the next one.
+    """
     with opened(settings) as url, connect(url, application) as connection, runs.run_lock(connection):
         ensure_partitions(connection)
         changes.watch(connection)
         lake = lake_of(settings, connection)
-        lake.prune(runs.kept(connection))
+        if tidy:
+            lake.prune(runs.kept(connection))
         yield Workplace(url, connection, lake)
-        changes.prune(connection)
+        if tidy:
+            changes.prune(connection)
 
 
 def lake_of(settings: Settings, connection: psycopg.Connection) -> Lake:

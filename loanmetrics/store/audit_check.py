@@ -21,7 +21,7 @@ LOST = """
 """
 UNANCHORED = """
     SELECT run_id FROM metric_calculation_log made
-    WHERE status = 'Completed'
+    WHERE status = 'Completed' AND calculation_type <> 'event'
         AND start_time > (SELECT recorded_at FROM audit_tracking ORDER BY audit_id LIMIT 1)
         AND NOT EXISTS (SELECT FROM audit_anchors WHERE kind = 'run' AND reference = made.run_id)
     ORDER BY log_id LIMIT 1

@@ -42,6 +42,13 @@ SERVER = """
     FROM pg_control_system()
 """
 UNSEEN = "xid >= %s::xid8 AND NOT pg_visible_in_snapshot(xid, %s::pg_snapshot)"
+PENDING = """
+    SELECT NOT EXISTS (SELECT FROM change_readers WHERE reader = %(reader)s) OR EXISTS (
+        SELECT FROM change_readers stood JOIN change_log ON xid >= stood.since
+            AND NOT pg_visible_in_snapshot(xid, (stood.mark ->> 'snapshot')::pg_snapshot)
+        WHERE stood.reader = %(reader)s
+    )
+"""
 WATCHED = "SELECT source, relation::bigint, schema_name, name, trouble, shape FROM loanmetrics_watched()"
 
 
@@ -112,6 +119,12 @@ def advance(connection: psycopg.Connection, reader: str, reached: Mark) -> None:
         " (EXCLUDED.token, EXCLUDED.since, EXCLUDED.mark, EXCLUDED.advanced_at)",
         [reader, reached.token, str(reached.xmin), Jsonb(asdict(reached))],
     )
+
+
+def pending(connection: psycopg.Connection, reader: str) -> bool:
+    """Whether the log holds anything that ``reader`` has not read; a cheap look, good enough to start a run by."""
+    row = connection.execute(PENDING, {"reader": reader}).fetchone()
+    return row == (True,)
 
 
 def recall(connection: psycopg.Connection, token: str) -> Mark | None:

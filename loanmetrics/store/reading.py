@@ -44,7 +44,7 @@ def day_stamp(connection: psycopg.Connection, day: date) -> Stamp | None:
         "SELECT run_id, start_time, policy FROM metric_calculation_log WHERE run_id = greatest("
         "(SELECT max(run_id) FROM officer_metrics_daily WHERE calculation_date = %(day)s),"
         " (SELECT max(run_id) FROM metric_calculation_log WHERE calculation_date = %(day)s"
-        " AND calculation_type = 'day' AND status = 'Completed'))",
+        " AND calculation_type IN ('day', 'event', 'backfill') AND status = 'Completed'))",
         {"day": day},
     ).fetchone()
     return Stamp(*row) if row else None

@@ -34,6 +34,10 @@ PERSONAL = re.compile(
 )
 MAX_MESSAGE = 500
 KEEP_DAYS = 35
+DAY, EVENT = "day", "event"
+# Long enough for whoever is reading them; the next run of the schedule stands for them.
+KEEP_EVENTS = timedelta(minutes=15)
+KEEP_EVENT_ROWS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,8 @@ def complete(
 ) -> None:
     """Close the run's row as Completed; to be called inside the transaction that publishes.
 
-    The run records where the audit chain ends, so that rows removed from its end will show.
+    The run records where the audit chain ends, so that rows removed from its end will show; an event run leaves that
+    to the next one of the schedule.
     Refused when the row is no longer Running: then another process took this run for dead.
     """
     said = outcome or Outcome()
@@ -123,7 +128,8 @@ def complete(
     )
     if closed.rowcount != 1:
         raise StoreError(f"run {run.run_id} is no longer open: nothing was published")
-    audit.anchor(connection, "run", run.run_id)
+    if run.kind != EVENT:
+        audit.anchor(connection, "run", run.run_id)
 
 
 def fail(connection: psycopg.Connection, run: Run, error: BaseException | str) -> None:
@@ -156,19 +162,29 @@ def last_completed(connection: psycopg.Connection) -> str | None:
 def kept(connection: psycopg.Connection, days: int = KEEP_DAYS) -> frozenset[str]:
     """Runs whose facts are kept: the last one, those of the last ``days``, the last of every month end.
 
-    And those that somebody acted upon or took away: an audit or an export names the run it saw.
+    And those that somebody acted upon or took away: an audit or an export names the run it saw. Those of event runs
+    are kept for minutes only, unless so named.
     """
     rows = connection.execute(
-        "SELECT run_id FROM metric_calculation_log WHERE status = 'Completed' AND start_time > now() - %s"
+        "SELECT run_id FROM metric_calculation_log WHERE status = 'Completed'"
+        " AND start_time > now() - CASE calculation_type WHEN 'event' THEN %s ELSE %s END"
         " UNION SELECT DISTINCT ON (calculation_date) FIRST_VALUE(run_id) OVER newest FROM metric_calculation_log"
         " WHERE status = 'Completed' AND extract(day FROM calculation_date + 1) = 1"
         " WINDOW newest AS (PARTITION BY calculation_date ORDER BY log_id DESC)"
         " UNION SELECT run_id FROM audit_tracking"
         " WHERE run_id IS NOT NULL AND (officer_id IS NOT NULL OR event = 'export')",
-        [timedelta(days)],
+        [KEEP_EVENTS, timedelta(days)],
     )
     last = last_completed(connection)
     return frozenset((*(run_id for (run_id,) in rows), *([last] if last else [])))
+
+
+def prune_events(connection: psycopg.Connection, older_than: timedelta = KEEP_EVENT_ROWS) -> int:
+    """Drop the log's rows of old event runs that no figure, restatement or audit names; returns how many."""
+    row = connection.execute("SELECT loanmetrics_prune_events(%s)", [older_than]).fetchone()
+    assert row is not None
+    dropped: int = row[0]
+    return dropped
 
 
 def reason(error: BaseException | str) -> str:

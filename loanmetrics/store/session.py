@@ -2,7 +2,7 @@
 
 import psycopg
 
-from loanmetrics.errors import StoreError
+from loanmetrics.errors import StoreError, UnreachableError
 
 
 def connect(url: str, application: str = "loanmetrics") -> psycopg.Connection:
@@ -14,6 +14,6 @@ def connect(url: str, application: str = "loanmetrics") -> psycopg.Connection:
             "the database URL cannot be read", "postgresql://user:password@host/database"
         ) from None
     except psycopg.OperationalError as error:
-        raise StoreError(f"cannot connect to the database: {str(error).splitlines()[0]}") from None
+        raise UnreachableError(f"cannot connect to the database: {str(error).splitlines()[0]}") from None
     connection.execute("SET TimeZone = 'UTC'")
     return connection

@@ -31,6 +31,7 @@ RELEASED = {
     "0006.restatement-causes": "2f150744b1b9329b",
     "0007.audit-and-access": "a0d678898dd762cb",
     "0008.partition-grants": "46001347dbd77736",
+    "0009.worker": "fa20a5edb9ee68ab",
 }
 OLDER = [("active_loans", "bigint"), ("total_portfolio", "money")]
 
