@@ -23,6 +23,7 @@ from loanmetrics.commands.serve import serve
 from loanmetrics.commands.shared import settings
 from loanmetrics.commands.show import show
 from loanmetrics.commands.token import token
+from loanmetrics.commands.verify import verify
 from loanmetrics.commands.worker import worker
 from loanmetrics.errors import LoanmetricsError
 
@@ -60,6 +61,7 @@ app.command()(load)
 app.command()(compute)
 app.command()(backfill)
 app.command()(diff)
+app.command()(verify)
 app.command()(serve)
 app.command()(worker)
 app.add_typer(show, name="show")

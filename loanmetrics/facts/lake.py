@@ -242,10 +242,10 @@ def open_book(folder: Path, as_of: date, policy: Policy | None = None) -> Book:
     return Book(open_facts(folder), as_of, policy or Policy())
 
 
-def relate(connection: "DuckDBPyConnection", folder: Path) -> None:
-    """The current version's tables as DuckDB views."""
+def relate(connection: "DuckDBPyConnection", folder: Path, version: Version | None = None) -> None:
+    """The tables of a version, by default the current one, as DuckDB views."""
     lake = Lake(folder)
-    version = lake.current
+    version = version or lake.current
     for name in (*NAMED, "gone"):
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM {_scan(lake, [version.small[name]])}")
     connection.execute(

@@ -111,6 +111,19 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 _tell(self._session, {"migration": migration.id})
 
 
+def missing(connection: psycopg.Connection) -> list[str]:
+    """What ``migrate`` would do: files not applied, columns of the catalogue not there."""
+    backend = _Backend(connection)
+    waiting = [migration.id for migration in backend.to_apply(yoyo.read_migrations(FILES))]
+    for table in (OFFICER_METRICS.name, BRANCH_METRICS.name):
+        present = _columns(connection, table)
+        wanted = [
+            name for name, _ in _declared() if table == OFFICER_METRICS.name or name not in OFFICERS_ONLY
+        ]
+        waiting += [f"{table}.{name}" for name in wanted if name not in present]
+    return waiting
+
+
 def _apply_files(connection: psycopg.Connection, files: str) -> list[str]:
     backend = _Backend(connection)
     waiting = backend.to_apply(yoyo.read_migrations(files))
