@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser test-fuzz bench bench-api lock clean
+.PHONY: help demo test test-long test-browser test-fuzz bench bench-api bench-events lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -39,6 +39,12 @@ bench-api: ## measure the HTTP API under load beside a hand-written one: SIZE=0.
 	@scripts/environment bench
 	$(BIN)/python benchmarks/api.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY)) \
 		--packages "$$(echo $(CURDIR)/.venv/bench/lib/python*/site-packages)"
+	.venv/bench/bin/python benchmarks/report.py
+
+bench-events: ## measure from a payment's commit to a fresh answer: SIZE=0.1m or 1m (EVERY=1: the worker's --every)
+	@scripts/environment test
+	@scripts/environment bench
+	$(BIN)/python benchmarks/events.py --size $(or $(SIZE),1m) $(if $(EVERY),--every $(EVERY))
 	.venv/bench/bin/python benchmarks/report.py
 
 test-browser: ## the dashboard in a real browser (needs Chromium; LOANMETRICS_PICTURES=DIR keeps pictures)

@@ -8,13 +8,13 @@ from plot import EXPONENT_LIMIT, Series, exponent, picture, series
 
 HERE = Path(__file__).parent
 NOTES = HERE / "notes.md"
-NAMES = [*(f"P{number}" for number in range(1, 11)), "P10 over HTTP", "P12"]
+NAMES = [*(f"P{number}" for number in range(1, 11)), "P10 over HTTP", "P11", "P12"]
 INTRO = """# Results
 
 Machines are noisy and shared: read the ratios, not the seconds. Each figure is taken side by side with its peers in one
 run, and all contenders' answers must be equal, or there is no figure. This file is written by `make bench SIZE=1m` (or
-0.1m, 0.3m, 3m, 10m) and, for what goes over HTTP, by `make bench-api SIZE=1m`, from `benchmarks/results/*.json`; the
-explanations come from `benchmarks/notes.md`.
+0.1m, 0.3m, 3m, 10m) and, for what goes over HTTP, by `make bench-api SIZE=1m` and `make bench-events SIZE=1m`, from
+`benchmarks/results/*.json`; the explanations come from `benchmarks/notes.md`.
 
 The lender is synthetic (`benchmarks/generate.py`: 1,000 officers, 24 months of lending, as of 2026-06-30). Its tables
 are copied into PostgreSQL month by month, past the write-ahead log, each month's keys and indexes built after its rows,
