@@ -15,13 +15,15 @@ from loanmetrics.http.cache import Cache
 from loanmetrics.http.follow import Follower, Fresh
 from loanmetrics.http.remote import Count, ignore
 from loanmetrics.http.routes import Member, role_of
+from loanmetrics.http.together import Together
 from loanmetrics.http.tokens import HOURS, Team, Tokens
-from loanmetrics.jobs import audit, exports, members, reading
+from loanmetrics.jobs import exports, members, reading
 from loanmetrics.jobs.reading import Reading
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
 from loanmetrics.store import members as store
 from loanmetrics.store import pools, runs
+from loanmetrics.store.audit_changes import Versions, follow
 from loanmetrics.store.freshness import Freshness, freshness
 
 if TYPE_CHECKING:
@@ -30,23 +32,34 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 DAYS_KEPT = 8
+SHOWN_BYTES = 4 << 20
 
 
 class Desk:
-    """A worker's services. ``primary`` is written to and tells the current run; figures may come from ``replica``."""
+    """A worker's services. ``primary`` is written to and tells the current run; figures may come from ``replica``.
+
+    ``watch``: a session on the primary that is kept for following the audits.
+    """
 
     def __init__(
         self,
         settings: Settings,
         primary: "ConnectionPool",
         replica: "ConnectionPool",
+        watch: "ConnectionPool",
         count: Count = ignore,
     ) -> None:
         self.settings = settings
         self._tokens = Tokens(settings, Team(self._members))
         self.cache = Cache(settings.cache_mb << 20, settings.redis_url, count=count)
+        # Whose audits an answer shows; counted nowhere, as it is no answer.
+        self.shown = Cache(SHOWN_BYTES, settings.redis_url)
         self.run = Fresh(self._last_run)
-        self._primary, self._replica = primary, replica
+        # Asked for anew by every request, so that nobody misses their own write.
+        self.audits = Together(self._follow_audits)
+        self._versions = Versions()
+        self._primary, self._replica, self._watch = primary, replica, watch
+        self._watching: Connection | None = None
         self._held = threading.local()
         self._days: OrderedDict[tuple[str, date | None], Reading] = OrderedDict()
         self._lock = threading.Lock()
@@ -84,10 +97,24 @@ class Desk:
         with self.database() as connection:
             return lake_of(self.settings, connection)
 
-    def audit_version(self) -> int:
-        """Changes with every audit; asked for anew each time, so that nobody misses their own write."""
-        with self.database() as connection:
-            return audit.version(connection)
+    def _follow_audits(self) -> Versions:
+        """Over one session that is kept: an old one that has ended is replaced, a new one that fails is an error."""
+        kept = self._watching
+        if kept is not None:
+            try:
+                self._versions = follow(kept, self._versions)
+                return self._versions
+            except pools.AWAY:
+                self._watching = None
+                self._watch.putconn(kept)
+        fresh = self._watch.getconn()
+        try:
+            self._versions = follow(fresh, self._versions)
+        except BaseException:
+            self._watch.putconn(fresh)
+            raise
+        self._watching = fresh
+        return self._versions
 
     def reading(self, day: date | None) -> Reading:
         """The figures of a day, by default the newest; the last few days asked for are kept until the next run."""
@@ -140,7 +167,8 @@ class Desk:
         if self._follower:
             self._follower.stop()
         self.cache.close()
-        for pool in {id(pool): pool for pool in (self._primary, self._replica)}.values():
+        self.shown.close()
+        for pool in {self._primary, self._replica, self._watch}:
             pool.close()
 
     def _newest_run(self) -> str | None:
@@ -167,4 +195,4 @@ def open_desk(settings: Settings, url: str, count: Count = ignore, patience: flo
     replica = (
         pools.pool(settings.replica_url, settings.threads, patience) if settings.replica_url else primary
     )
-    return Desk(settings, primary, replica, count)
+    return Desk(settings, primary, replica, pools.pool(url, 1, patience), count)

@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import product
@@ -16,7 +16,7 @@ from loanmetrics.http.cache import Entry
 from loanmetrics.http.desk import Desk
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.refusals import refusal
-from loanmetrics.http.routes import Asked, Member, Role, Route
+from loanmetrics.http.routes import Answer, Asked, Member, Role, Route
 from loanmetrics.jobs.listing import Listing
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
@@ -64,43 +64,89 @@ class Endpoint:
         if route.method == "GET" and route.cached:
             _from_cache(asked, form, request, response)
         else:
-            _send(response, _entry(asked, zipped=False))
+            _send(response, _packed(_answer(asked), zipped=False))
 
 
 def _from_cache(asked: Asked, form: str, request: falcon.Request, response: falcon.Response) -> None:
     zipped = form == JSON and "gzip" in (request.get_header("Accept-Encoding") or "")
-    key = _key(asked, form, zipped)
+    finding = Finding(asked, form, zipped)
+    key = finding.key()
     tag = f'"{key[:32]}"'
     response.set_header("ETag", tag)
     response.set_header("Cache-Control", "private, no-cache")
     if request.if_none_match and any(it == "*" or str(it) == tag.strip('"') for it in request.if_none_match):
         response.status = 304
     elif form == JSON:
-        _send(response, _finished(asked, key, zipped))
+        _send(response, finding.entry(key))
     elif request.method == "HEAD":
         response.content_type = form
     else:
         exporting.send(asked, _listing(asked), form, response)
 
 
-def _finished(asked: Asked, key: str, zipped: bool) -> Entry:
-    entry, _ = asked.desk.cache.get_or_make(f"loanmetrics:{key}", lambda: _entry(asked, zipped))
-    return entry
-
-
 def warm(desk: Desk, routes: Iterable[Route]) -> None:
     """Have the first page of these ready, for every role, before anybody asks."""
     for route, role, zipped in product(routes, WARMED, (True, False)):
         asked = Asked(desk, route, Member(None, role), route.query(), None, {}, {}, "")
-        _finished(asked, _key(asked, JSON, zipped), zipped)
+        finding = Finding(asked, JSON, zipped)
+        finding.entry(finding.key())
 
 
-def _key(asked: Asked, form: str, zipped: bool) -> str:
-    """One run, role, form, route and question give one answer."""
-    audit = asked.desk.audit_version() if asked.route.audited else 0
-    question = msgspec.json.encode([asked.path, msgspec.to_builtins(asked.query)], order="sorted")
-    parts = [asked.desk.run(), audit, asked.member.role, form, zipped, asked.route.name, question.decode()]
+class Finding:
+    """Looks for one answer. One run, role, form, route, question, and the audits shown, give one answer.
+
+    Whose audits a page shows is known once it was made, and the same for as long as the run. The versions are those of
+    before it was made: what is shown may be newer than its key, never older.
+    """
+
+    def __init__(self, asked: Asked, form: str, zipped: bool) -> None:
+        self._asked, self._form, self._zipped = asked, form, zipped
+        self._made: Entry | None = None
+        said = msgspec.json.encode([asked.path, msgspec.to_builtins(asked.query)], order="sorted").decode()
+        self._question = [asked.desk.run(), asked.route.name, said]
+        self._versions = asked.desk.audits() if asked.route.audited else None
+
+    def key(self) -> str:
+        """Under which the answer is kept."""
+        return self._key(self._officers() if self._versions else ())
+
+    def entry(self, key: str) -> Entry:
+        """The answer."""
+        if self._made is not None:
+            return self._made
+        entry, _ = self._asked.desk.cache.get_or_make(_named(key), self._make)
+        return entry
+
+    def _key(self, officers: Sequence[str] | None) -> str:
+        audits = self._versions.of(officers) if self._versions else 0
+        return _digest([*self._question, audits, self._asked.member.role, self._form, self._zipped])
+
+    def _officers(self) -> Sequence[str] | None:
+        if self._asked.path:
+            return list(self._asked.path.values())
+        if self._form != JSON:
+            return None
+        known, _ = self._asked.desk.shown.get_or_make(_named(_digest(["shown", *self._question])), self._look)
+        found: Sequence[str] | None = msgspec.json.decode(known.body)
+        return found
+
+    def _look(self) -> Entry:
+        """Make the answer, and tell whose audits it shows."""
+        answer = _answer(self._asked)
+        made = self._made = _packed(answer, self._zipped)
+        self._asked.desk.cache.get_or_make(_named(self._key(answer.officers)), lambda: made)
+        return Entry(HTTPStatus.OK, JSON, msgspec.json.encode(answer.officers))
+
+    def _make(self) -> Entry:
+        return _packed(_answer(self._asked), self._zipped)
+
+
+def _digest(parts: list[Any]) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _named(key: str) -> str:
+    return f"loanmetrics:{key}"
 
 
 def _listing(asked: Asked) -> Listing:
@@ -109,9 +155,12 @@ def _listing(asked: Asked) -> Listing:
     return made
 
 
-def _entry(asked: Asked, zipped: bool) -> Entry:
+def _answer(asked: Asked) -> Answer:
     made = asked.route.handler(asked)
-    answer = forms.page(asked, made) if isinstance(made, Listing) else made
+    return forms.page(asked, made) if isinstance(made, Listing) else made
+
+
+def _packed(answer: Answer, zipped: bool) -> Entry:
     body: dict[str, Any] = {"success": True, "data": answer.data}
     if answer.meta:
         body["meta"] = answer.meta

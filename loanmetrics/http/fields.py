@@ -30,7 +30,10 @@ SCHEMAS: dict[Kind, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a row. ``column``: its name in the frame; ``shown``: also when nobody asks for it."""
+    """One field of a row. ``column``: its name in the frame; ``shown``: also when nobody asks for it.
+
+    ``audit``: it may change between runs, with an audit.
+    """
 
     name: str
     kind: Kind
@@ -40,6 +43,7 @@ class Field:
     sortable: bool = True
     null: bool = True
     parts: Mapping[str, str] | None = None
+    audit: bool = False
 
     @property
     def source(self) -> str:

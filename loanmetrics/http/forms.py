@@ -2,7 +2,7 @@
 
 import math
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import falcon
 
@@ -12,6 +12,9 @@ from loanmetrics.http.parameters import Cursor, Paging
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.routes import Answer, Asked, Route
 from loanmetrics.jobs.listing import Listing
+
+if TYPE_CHECKING:
+    import polars as pl
 
 JSON = "application/json"
 MEDIA = {
@@ -59,4 +62,12 @@ def page(asked: Asked, listing: Listing) -> Answer:
         **listing.meta,
         **({"next_cursor": found.next_cursor} if goes_on else {}),
     }
-    return Answer(fields_.rows(found.rows, chosen), meta)
+    return Answer(fields_.rows(found.rows, chosen), meta, officers=_officers(asked.route, steps, found.rows))
+
+
+def _officers(route: Route, steps: tuple[str, ...], rows: "pl.DataFrame") -> list[str] | None:
+    """Whose audits a page shows; sorted by audits, which officers it shows depends on all of them."""
+    audits = {field.source for field in route.fields if field.audit}
+    if any(step.lstrip("-") in audits for step in steps):
+        return None
+    return rows["officer_id"].unique().to_list() if audits else []

@@ -86,9 +86,10 @@ class OwnKeys:
 
     def _listed(self) -> tuple[str, ...]:
         """Oldest first."""
-        if not self.folder.is_dir():
+        try:
+            return tuple(sorted(path.name for path in self.folder.iterdir() if path.suffix == ".json"))
+        except (FileNotFoundError, NotADirectoryError):
             return ()
-        return tuple(sorted(path.name for path in self.folder.glob("*.json")))
 
     def _add(self, moment: datetime) -> str:
         key = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True)

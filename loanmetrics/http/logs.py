@@ -38,7 +38,7 @@ def request_id(given: str | None) -> str:
     """The caller's id for a request, if it is harmless, else a new one."""
     if given and SAFE_ID.fullmatch(given):
         return given
-    return "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))
+    return "".join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in secrets.token_bytes(ID_LENGTH))
 
 
 def request(

@@ -1,6 +1,6 @@
 """What a route is. The one table of them is ``table.ROUTES``: dispatch, roles, OpenAPI and tests derive from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,12 +60,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One object for the client."""
+    """One object for the client. ``officers``: whose audits it shows; None: it depends on everybody's."""
 
     data: Any
     meta: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    officers: Sequence[str] | None = ()
 
 
 @dataclass(frozen=True, slots=True)

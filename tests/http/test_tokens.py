@@ -328,6 +328,20 @@ def test_a_key_goes_once_its_last_token_has_run_out(house: House) -> None:
     assert house.keys.signing()[0] == third
 
 
+def test_a_token_that_was_good_is_refused_once_its_key_is_gone_or_it_has_run_out(house: House) -> None:
+    token = house.tokens.issue(ADA)
+    assert house.tokens.principal(token) == house.tokens.principal(token)
+    (file,) = keys_folder(house.settings).glob("*.json")
+    away = file.rename(file.with_suffix(".away"))
+    with pytest.raises(AuthenticationError, match=INVALID):
+        house.tokens.principal(token)
+    away.rename(file)
+    assert house.tokens.principal(token).member_id == 7
+    house.clock.now += 24 * 3600
+    with pytest.raises(AuthenticationError, match=EXPIRED):
+        house.tokens.principal(token)
+
+
 def test_a_key_that_others_can_read_is_refused(house: House) -> None:
     house.tokens.issue(ADA)
     (file,) = keys_folder(house.settings).glob("*.json")

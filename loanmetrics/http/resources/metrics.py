@@ -64,9 +64,9 @@ BAND_FIELD = Field(
     parts=BANDS,
 )
 AUDIT_FIELDS: Fields = (
-    Field("assignee", "text", "Who audits the officer"),
-    Field("audit_status", "text", "Unassigned, Assigned, In Progress or Resolved", null=False),
-    Field("last_audit_date", "date", "Day of the last audit action or change of status"),
+    Field("assignee", "text", "Who audits the officer", audit=True),
+    Field("audit_status", "text", "Unassigned, Assigned, In Progress or Resolved", null=False, audit=True),
+    Field("last_audit_date", "date", "Day of the last audit action or change of status", audit=True),
 )
 OFFICERS: Fields = (
     Field("officer_id", "text", null=False),
