@@ -13,7 +13,7 @@ from loanmetrics.jobs import members
 from loanmetrics.jobs.compute import compute, known_at
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
-from loanmetrics.store.embedded import find_binaries, server
+from loanmetrics.store.embedded import find_binaries
 from tests.jobs.small import DAY
 from tests.jobs.stored import DERIVED, Row, asked, told
 
@@ -38,13 +38,6 @@ pytestmark = pytest.mark.skipif(
     not all((PROGRAMS / name).exists() for name in ("pg_dump", "pg_restore", "psql")),
     reason=f"{PROGRAMS} has no pg_dump, pg_restore and psql",
 )
-
-
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Another server, whose transactions have been few."""
-    with server(tmp_path_factory.mktemp("elsewhere"), fsync=False) as url:
-        yield url
 
 
 @pytest.fixture
