@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ METRICS = "PROMETHEUS_MULTIPROC_DIR"
 NO_SETTINGS = (CONFIG, "LOANMETRICS_TEST_DSN", "LOANMETRICS_GOLDEN")
 FILE = "loanmetrics.toml"
 PATHS = ("home", "policy_file", "api_secret_file", "jwks_file")
-LISTS = ("cors_origins",)
+LISTS = ("cors_origins", "proxies")
 FACTS = Path("facts")
 HELP = {
     "database_url": "PostgreSQL to work on; unset: the embedded server",
@@ -44,6 +45,7 @@ HELP = {
     "redis_url": "Redis or Valkey that workers share; unset: each has its own cache",
     "replica_url": "PostgreSQL replica that figures are read from; unset: database_url",
     "cors_origins": "web pages of which origins may call the API, separated by commas",
+    "proxies": "addresses or networks of proxies in front that say who asks (X-Forwarded-For), separated by commas",
     "token_issuer": "who issues our access tokens, as they say it",
     "token_audience": "whom access tokens are meant for, as they say it",
     "api_secret_file": "file with a secret of 32 bytes or more to sign tokens with (HS256); unset: keys in home",
@@ -87,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[str, msgspec.Meta(pattern=REDIS)] | None = None
     replica_url: str | None = None
     cors_origins: tuple[Annotated[str, msgspec.Meta(pattern=ORIGIN)], ...] = ()
+    proxies: tuple[str, ...] = ()
     token_issuer: Annotated[str, msgspec.Meta(min_length=1)] = "loanmetrics"
     token_audience: Annotated[str, msgspec.Meta(min_length=1)] = "loanmetrics"
     api_secret_file: Path | None = None
@@ -96,6 +99,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
+        for proxy in self.proxies:
+            ip_network(proxy)
 
     @classmethod
     def load(

@@ -97,6 +97,7 @@ def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
         ('redis_url = "http://cache"', {}, "at `$.redis_url`"),
         ('cors_origins = ["*"]', {}, "at `$.cors_origins[0]`"),
         ("", {"LOANMETRICS_CORS_ORIGINS": "https://a.example/path"}, "at `$.cors_origins[0]`"),
+        ("", {"LOANMETRICS_PROXIES": "10.0.0.0/8, the proxy"}, "'the proxy' does not appear to be"),
     ],
 )
 def test_what_is_wrong_is_refused(tmp_path: Path, text: str, variables: dict[str, str], message: str) -> None:

@@ -13,7 +13,9 @@ url() { # role password
 redis="redis_url = \"redis://:$(cat secrets/redis)@redis:6379/0\""
 url loanmetrics_owner "$(cat secrets/owner)" > secrets/owner.toml
 { url risk_worker "$(cat secrets/writer)"; echo "$redis"; } > secrets/worker.toml
-{ url risk_api "$(cat secrets/api)"; echo "$redis"; } > secrets/api.toml
+# Of the private networks only the proxy reaches the API.
+proxies='proxies = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]'
+{ url risk_api "$(cat secrets/api)"; echo "$redis"; echo "$proxies"; } > secrets/api.toml
 printf '[owner]\nhost=postgres\ndbname=loans\nuser=loanmetrics_owner\npassword=%s\n' "$(cat secrets/owner)" \
     > secrets/pg_service.conf
 printf 'requirepass %s\nsave ""\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy allkeys-lru\n' "$(cat secrets/redis)" \

@@ -11,7 +11,7 @@ from typing import Any
 import falcon
 import msgspec
 
-from loanmetrics.http import auth, exporting, forms, parameters, problems
+from loanmetrics.http import address, auth, exporting, forms, parameters, problems
 from loanmetrics.http.cache import Entry
 from loanmetrics.http.desk import Desk
 from loanmetrics.http.problems import ProblemError
@@ -57,7 +57,11 @@ class Endpoint:
             body=_body(route, request),
             path={name: _fit(name, value) for name, value in path.items()},
             headers={name: request.get_header(name) or "" for name in KEPT_HEADERS},
-            address=request.remote_addr or "",
+            address=address.client(
+                request.remote_addr or "",
+                request.get_header("X-Forwarded-For") or "",
+                self.desk.settings.proxies,
+            ),
             cookies=request.cookies,
         )
         form = forms.wanted(route, asked.query, request)

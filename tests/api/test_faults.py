@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from loanmetrics.http import app
 from loanmetrics.http.desk import open_desk
 from loanmetrics.settings import Settings
+from loanmetrics.store import tokens
 from loanmetrics.testing import Databases
 from tests.api.conftest import BASE, Api
 
@@ -117,4 +118,22 @@ def test_only_pages_on_the_list_may_call(api: Api) -> None:
         preflight = client.simulate_options(path, headers=asked)
         assert ("access-control-allow-methods" in preflight.headers) is may
     assert "access-control-allow-credentials" not in found.headers
+    desk.close()
+
+
+def test_log_ins_are_counted_by_whoever_stands_before_our_proxies(
+    api: Api, database_of: psycopg.Connection
+) -> None:
+    settings = Settings(home=api.desk.settings.home, proxies=("127.0.0.1",))
+    desk = open_desk(settings, api.url)
+    client = falcon.testing.TestClient(app.make(desk))
+    wrong = {"email": "nobody@example.com", "password": "wrong"}
+    for said in ("203.0.113.9", "198.51.100.4", "6.6.6.6, 203.0.113.9"):
+        headers = {"X-Forwarded-For": said}
+        client.simulate_post(f"{BASE}/auth/token", json=wrong, headers=headers, remote_addr="127.0.0.1")
+    counted = (
+        "SELECT address_hash, count(*) FROM login_attempts WHERE account_hash = %s GROUP BY 1 ORDER BY 2"
+    )
+    found = database_of.execute(counted, [tokens.digest(wrong["email"])]).fetchall()
+    assert found == [(tokens.digest("198.51.100.4"), 1), (tokens.digest("203.0.113.9"), 2)]
     desk.close()

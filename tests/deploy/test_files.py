@@ -17,13 +17,15 @@ import psycopg
 import pytest
 import yaml
 
-from loanmetrics.http import app
 from loanmetrics.http.server import OPTIONS
+from loanmetrics.http.table import BASE
 from loanmetrics.settings import HELP, Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-MANIFESTS = sorted(path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "kustomization.yaml")
+MANIFESTS = sorted(
+    path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "kustomization.yaml"
+)
 COMPOSE = DEPLOY / "container" / "compose.yaml"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
@@ -65,9 +67,15 @@ def test_the_container_file_passes_the_linter() -> None:
 def test_the_container_runs_as_somebody_of_no_rights_and_is_checked() -> None:
     last = (DEPLOY / "container" / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     assert "USER 10001:10001" in last and "HEALTHCHECK" in last
-    copied = re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", (DEPLOY / "container" / "Dockerfile").read_text(), re.M)
+    copied = re.findall(
+        r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", (DEPLOY / "container" / "Dockerfile").read_text(), re.M
+    )
     sources = {source for words in copied for source in words.split()}
-    allowed = {line[1:] for line in (DEPLOY / "container" / "Dockerfile.dockerignore").read_text().splitlines() if line[0] == "!"}
+    allowed = {
+        line[1:]
+        for line in (DEPLOY / "container" / "Dockerfile.dockerignore").read_text().splitlines()
+        if line[0] == "!"
+    }
     assert sources == allowed
     assert all((ROOT / source).exists() for source in sources)
 
@@ -123,7 +131,9 @@ def test_compose_mounts_every_secret_it_names_and_sets_none_in_the_open(tmp_path
     passwords = {made[f"secrets/{name}"].decode() for name in ("owner", "writer", "api", "redis")}
     assert len(passwords) == 4 and all(len(it) == 48 for it in passwords)
     for name in ("owner", "api", "worker"):
-        settings = Settings.load({"LOANMETRICS_CONFIG": str(folder / "secrets" / f"{name}.toml"), "HOME": "/"})
+        settings = Settings.load(
+            {"LOANMETRICS_CONFIG": str(folder / "secrets" / f"{name}.toml"), "HOME": "/"}
+        )
         assert settings.database_url and any(it in settings.database_url for it in passwords)
     fine(folder / "secrets.sh")
     assert made == {path: (folder / path).read_bytes() for path in made}
@@ -157,7 +167,9 @@ def test_every_pod_has_no_rights_and_its_own_home() -> None:
         security = container["securityContext"]
         assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
         assert security["capabilities"] == {"drop": ["ALL"]} and security["readOnlyRootFilesystem"]
-        assert "limits" in container["resources"] and "startupProbe" in container or name.endswith("migrate")
+        assert "limits" in container["resources"] and (
+            "startupProbe" in container or name.endswith("migrate")
+        )
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         mounted = {it["mountPath"]: volumes[it["name"]] for it in container["volumeMounts"]}
         assert "emptyDir" in mounted["/var/lib/loanmetrics"]
@@ -176,9 +188,12 @@ def test_probes_ask_what_is_answered(small: str) -> None:
     (container,) = pods()["loanmetrics-api"]["containers"]
     paths = {it["httpGet"]["path"] for name, it in container.items() if name.endswith("Probe")}
     desk = open_desk(Settings(threads=1), small)
-    assert paths <= set(probes(desk, app.BASE, b""))
+    assert paths <= set(probes(desk, BASE, b""))
     desk.close()
-    assert pods()["loanmetrics-api"]["terminationGracePeriodSeconds"] > int(str(OPTIONS["graceful_timeout"])) + 10
+    assert (
+        pods()["loanmetrics-api"]["terminationGracePeriodSeconds"]
+        > int(str(OPTIONS["graceful_timeout"])) + 10
+    )
 
 
 def test_example_secrets_are_settings_with_verified_tls(tmp_path: Path) -> None:
@@ -212,7 +227,9 @@ def test_cron_lines_are_commands_that_exist() -> None:
     lines = (DEPLOY / "systemd" / "loanmetrics.cron").read_text().splitlines()
     jobs = [line.split(None, 6) for line in lines if re.match(r"[\d*]", line)]
     assert len(jobs) == 3
-    verbs = {command.name or command.callback.__name__ for command in cli.registered_commands if command.callback}
+    verbs = {
+        command.name or command.callback.__name__ for command in cli.registered_commands if command.callback
+    }
     for *when, user, command in jobs:
         assert user == "loanmetrics" and command.split()[1] in verbs
         assert all(re.fullmatch(r"\*|\*/\d+|\d+", field) for field in when)
@@ -228,7 +245,9 @@ def test_the_proxy_reads_its_configuration(tmp_path: Path) -> None:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "".join(f"{kind}_temp_path {tmp_path / kind};" for kind in kinds)
     text = (DEPLOY / "proxy" / "nginx.conf").read_text().replace("http {", "http {" + places, 1)
-    text = text.replace("server api:8000", "server 127.0.0.1:8000").replace("/run/nginx.pid", f"{tmp_path}/pid")
+    text = text.replace("server api:8000", "server 127.0.0.1:8000").replace(
+        "/run/nginx.pid", f"{tmp_path}/pid"
+    )
     (tmp_path / "nginx.conf").write_text(text)
     fine(nginx, "-t", "-c", tmp_path / "nginx.conf")
 
@@ -248,7 +267,12 @@ def test_postgresql_reads_its_configuration(elsewhere: str) -> None:
         ).fetchall()
         told = {name for (name,) in connection.execute("SELECT name FROM pg_file_settings")}
         assert refused == []
-        assert {"archive_command", "password_encryption", "primary_slot_name", "log_parameter_max_length"} <= told
+        assert {
+            "archive_command",
+            "password_encryption",
+            "primary_slot_name",
+            "log_parameter_max_length",
+        } <= told
         (Path(folder) / "pg_hba.conf").write_text((DEPLOY / "postgres" / "pg_hba.conf").read_text())
         rules = connection.execute(
             "SELECT type, auth_method, error FROM pg_hba_file_rules"
