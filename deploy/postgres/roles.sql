@@ -12,7 +12,7 @@
 -- loading files, migrating and looking after the team (`members`) stay with the owner.
 --
 --     loanmetrics_reader   reads the lender's tables: notebooks, or a compute on a replica
---     loanmetrics_writer   compute, backfill, worker: reads what the reader does, writes what is derived from it
+--     loanmetrics_writer   compute, backfill, worker, verify: reads what the reader does, writes what is derived from it
 --     loanmetrics_api      serve: reads figures, appends to the audit chain, keeps log-ins
 
 DO $$
@@ -45,13 +45,15 @@ TO loanmetrics_reader;
 -- writer: figures and the log of runs, nothing of the lender's.
 GRANT loanmetrics_reader TO loanmetrics_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    officer_metrics_daily, branch_metrics_daily, loan_state, dpd_transitions, change_readers,
-    schedule_slots
+    officer_metrics_daily, branch_metrics_daily, loan_state, dpd_transitions, change_readers
 TO loanmetrics_writer;
+GRANT SELECT, INSERT, UPDATE ON schedule_slots TO loanmetrics_writer;
 GRANT SELECT, INSERT ON par15_snapshots, restatements, audit_tracking, audit_anchors TO loanmetrics_writer;
 GRANT UPDATE (causes) ON restatements TO loanmetrics_writer;
 GRANT SELECT, INSERT, UPDATE ON metric_calculation_log TO loanmetrics_writer;
 GRANT SELECT, DELETE ON change_log TO loanmetrics_writer;
+-- Which migrations were applied, for `verify`.
+GRANT SELECT ON _yoyo_migration, _yoyo_log, _yoyo_version TO loanmetrics_writer;
 -- These run as their owner, so that the writer need not own the lender's tables or rewrite the log of runs.
 GRANT EXECUTE ON FUNCTION
     loanmetrics_ensure_partitions(regclass, date[]), loanmetrics_watch_changes(), loanmetrics_prune_events(interval)

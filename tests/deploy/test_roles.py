@@ -10,6 +10,8 @@ import pytest
 from loanmetrics.jobs import audit
 from loanmetrics.jobs.backfill import backfill
 from loanmetrics.jobs.compute import ComputeReport, compute
+from loanmetrics.jobs.verify import verify
+from loanmetrics.jobs.worker import Worker
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.tables import TABLES
@@ -40,6 +42,8 @@ MAY_NOT = {
         "UPDATE par15_snapshots SET par15_exposure = 0",
         "UPDATE restatements SET before = '{}'",
         "DELETE FROM metric_calculation_log",
+        "DELETE FROM schedule_slots",
+        "UPDATE _yoyo_migration SET migration_id = ''",
         "UPDATE audit_tracking SET actor = 'member:1'",
         "DELETE FROM audit_tracking",
         "TRUNCATE audit_tracking",
@@ -166,6 +170,25 @@ def test_new_months_are_made_and_read_without_owning_them(made: Roles, home: Pat
         assert reader.execute("SELECT loan_id FROM loans_2019_05").fetchall() == [("old",)]
     with psycopg.connect(made.as_("api")) as api, pytest.raises(psycopg.errors.InsufficientPrivilege):
         api.execute("SELECT loan_id FROM loans_2019_05")
+
+
+def test_the_worker_does_all_that_is_due(made: Roles, home: Path) -> None:
+    settings = Settings(database_url=made.as_("writer"), home=home)
+    Worker(settings, Policy()).once()
+    told(made.url, "UPDATE schedule_slots SET slot = slot - interval '40 days'")
+    told(made.url, "UPDATE loans SET loan_amount = 950 WHERE loan_id = 'L1'")
+    Worker(settings, Policy()).once()
+    done = asked(
+        made.url, "SELECT task FROM schedule_slots WHERE slot > now() - interval '32 days' ORDER BY 1"
+    )
+    assert done == [(name,) for name in ("figures", "par15", "prune", "refresh")]
+    assert asked(made.url, "SELECT count(*) > 0 FROM par15_snapshots") == [(True,)]
+
+
+def test_a_writer_can_verify_what_it_published(made: Roles, home: Path) -> None:
+    publish(made, home, DAY)
+    checks = verify(Settings(database_url=made.as_("writer"), home=home), DAY)
+    assert [check for check in checks if check.wrong] == []
 
 
 def test_a_writer_can_check_the_chain_it_writes_to(made: Roles, home: Path) -> None:
