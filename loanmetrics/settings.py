@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -37,6 +37,8 @@ HELP = {
     "shard_loans": "loans per shard: memory grows with it",
     "readers": "parallel readers of the source",
     "scheduler": "Dask scheduler whose workers compute, tcp://HOST:PORT; unset: threads of this process",
+    "change_detection": "how a run finds what changed: triggers (a log in the database) or hashes (of all content)",
+    "source_url": "PostgreSQL that holds the lender's tables, if it is another; only read; needs hashes",
     "policy_file": "the lender's policy as TOML; unset: canonical defaults",
     "bind": "where serve listens: HOST:PORT or unix:PATH",
     "workers": "processes that serve",
@@ -81,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
     readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     scheduler: Annotated[str, msgspec.Meta(pattern=SCHEDULER)] | None = None
+    change_detection: Literal["triggers", "hashes"] = "triggers"
+    source_url: str | None = None
     policy_file: Path | None = None
     bind: Annotated[str, msgspec.Meta(pattern=BIND)] = "127.0.0.1:8000"
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
@@ -98,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.source_url and self.change_detection == "triggers":
+            raise UsageError("settings: source_url has no log of ours", 'set change_detection = "hashes"')
         msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
         for proxy in self.proxies:
             ip_network(proxy)

@@ -101,7 +101,7 @@ def _print_compute(made: "ComputeReport") -> None:
         f"from {made.loans:,} loans in {made.seconds:.1f} s{changed} ({made.run_id})"
     )
     if made.changes is None:
-        console.say(f"read everything ({made.reason})" if made.reason else "read what changed")
+        console.say(made.how)
     counted = [
         {"what": what, "name": name, "rows": count}
         for what, counts in (("held back", made.quarantine), ("finding", made.findings))

@@ -27,7 +27,8 @@ CSV_DIALECT = (
     "nullstr = '', allow_quoted_nulls = false"
 )
 LEAVES = """
-    SELECT relid::regclass::text FROM pg_partition_tree(%s::regclass) WHERE isleaf
+    SELECT relid::regclass::text, has_table_privilege(relid, 'SELECT')
+    FROM pg_partition_tree(%s::regclass) WHERE isleaf
     ORDER BY pg_relation_size(relid) DESC, 1
 """
 
@@ -55,14 +56,16 @@ def extract(
     folder: Path,
     readers: int = 2,
     loans: Collection[str] | None = None,
+    own: psycopg.Connection | None = None,
 ) -> Source:
     """Copy what the engine reads into ``folder`` and relate it as ``raw.<table>``; returns the source's own totals.
 
-    With ``loans``, of the tables by loan only the rows of these loans, and totals of no others.
+    With ``loans``, of the tables by loan only the rows of these loans, and totals of no others. Where what we froze
+    stands in another database than the source, ``own`` leads there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     leader = snapshot.leader
-    tasks = [(name, leaf) for name in BLOCK_ORDER for leaf in _parts(leader, name, whole=loans is None)]
+    tasks = [(name, leaf) for name in BLOCK_ORDER for leaf in _parts(leader, name, loans)]
     with ThreadPoolExecutor(readers) as pool:
         copies = [
             pool.submit(_copy, snapshot, name, leaf, folder / f"{name}-{number:04}.csv", loans)
@@ -71,7 +74,7 @@ def extract(
         counted = _totals(leader, [name for name in FACT_COLUMNS if not _is_picked(name, loans)])
         for copied in copies:
             copied.result()
-    frozen = _frozen_par15(leader)
+    frozen = _frozen_par15(own or leader)
     _relate(connection, folder, loans)
     source = counted if loans is None else _with_told(counted, connection, folder)
     connection.execute(f"CREATE TABLE facts_par15 ({PAR15_SCHEMA})")
@@ -96,26 +99,37 @@ def _read_only(connection: psycopg.Connection) -> None:
     connection.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
 
 
-def _parts(leader: psycopg.Connection, name: str, whole: bool) -> list[str]:
-    """What to copy one by one: for a whole table its partitions, largest first."""
-    if not whole:
-        return [name]
+def _parts(leader: psycopg.Connection, name: str, loans: Collection[str] | None) -> list[str]:
+    """What to copy one by one."""
+    return partitions(leader, name) if loans is None else [name]
+
+
+def partitions(leader: psycopg.Connection, name: str) -> list[str]:
+    """The partitions of a table, largest first; a table is its own if it has none or may be read as a whole only."""
     try:
-        return [row[0] for row in leader.execute(LEAVES, [name]).fetchall()] or [name]
+        leaves = leader.execute(LEAVES, [name]).fetchall()
     except psycopg.errors.UndefinedTable:
         raise StoreError(f"the database has no table {name}", "run: loanmetrics migrate") from None
+    readable = all(may_read for _, may_read in leaves)
+    return [leaf for leaf, _ in leaves] if leaves and readable else [name]
+
+
+@contextmanager
+def reader(snapshot: Snapshot) -> Iterator[psycopg.Connection]:
+    """One more session in a snapshot that is held."""
+    with psycopg.connect(snapshot.url) as session:
+        session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        session.read_only = True
+        session.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot.name))
+        session.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
+        yield session
 
 
 def _copy(snapshot: Snapshot, name: str, leaf: str, path: Path, loans: Collection[str] | None) -> None:
-    with psycopg.connect(snapshot.url) as reader:
-        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.read_only = True
-        reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot.name))
-        reader.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
-        query = sql.SQL("COPY (SELECT {}) TO STDOUT (FORMAT csv)").format(_rows(name, leaf, loans))
-        with reader.cursor() as cursor, cursor.copy(query) as copy, path.open("wb") as out:
-            for block in copy:
-                out.write(block)
+    query = sql.SQL("COPY (SELECT {}) TO STDOUT (FORMAT csv)").format(_rows(name, leaf, loans))
+    with reader(snapshot) as session, session.cursor().copy(query) as copy, path.open("wb") as out:
+        for block in copy:
+            out.write(block)
 
 
 def _rows(name: str, leaf: str, loans: Collection[str] | None) -> sql.Composable:

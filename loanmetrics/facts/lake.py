@@ -5,7 +5,6 @@ long as its manifest is kept. A loan whose rows changed stands, whole, under a n
 is listed in ``gone``. Readers open the manifest of a completed run, never what lies newest in the folder.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +17,10 @@ import polars as pl
 
 from loanmetrics.engine.book import DUE_ORDER, HELD, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
 from loanmetrics.errors import DataError
-from loanmetrics.facts.days import FOLDER, Days
+from loanmetrics.facts import days, leaves
+from loanmetrics.facts.days import Days
+from loanmetrics.facts.disk import replace, sync
+from loanmetrics.facts.leaves import LeafFiles, Leaves
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.quoting import one_file
 from loanmetrics.policy import Policy
@@ -79,7 +81,8 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``small`` names the file of each small table: the dimensions, ``gone`` (retired loan keys), ``held`` (rows
     held back), ``odd`` (findings by loan), ``sums`` (the day's sums by cell). ``rows`` and ``sums`` are totals of what
-    was read, by source table; ``mark`` is where the source's change log stood.
+    was read, by source table; ``mark`` is where the source's change log stood, or else
+    ``leaves`` what its partitions held.
     """
 
     run_id: str
@@ -91,6 +94,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: dict[str, int]
     sums: dict[str, int]
     mark: dict[str, Any] | None = None
+    leaves: Leaves = {}
     day: Day | None = None
     format: Literal[2] = FORMAT
 
@@ -118,7 +122,12 @@ class Lake:
     @property
     def days(self) -> Days:
         """What is kept of this lake's loans on single days."""
-        return Days(self.folder / FOLDER)
+        return Days(self.folder / days.FOLDER)
+
+    @property
+    def leaves(self) -> LeafFiles:
+        """What the partitions of the source held in the last run."""
+        return LeafFiles(self.folder / leaves.FOLDER)
 
     def holds(self, run_id: str) -> bool:
         """Whether a run's manifest and all files it names are here."""
@@ -145,12 +154,12 @@ class Lake:
         """Have a run's files on disk and write its manifest, before the run completes."""
         for name in version.files:
             if version.run_id in name:
-                _sync(self.path(name))
-        _replace(self.manifest(version.run_id), msgspec.json.encode(version))
+                sync(self.path(name))
+        replace(self.manifest(version.run_id), msgspec.json.encode(version))
 
     def point_to(self, version: Version) -> None:
         """Name the version that readers without a database open, after its run has completed."""
-        _replace(self.path(CURRENT), msgspec.json.encode(version))
+        replace(self.path(CURRENT), msgspec.json.encode(version))
 
     def small(self, version: Version, name: str) -> pl.DataFrame:
         """One of a version's small tables."""
@@ -182,18 +191,21 @@ class Lake:
         """Delete the files that no manifest of the runs to ``keep`` names, and the other manifests."""
         needed: set[str] = set()
         shards: set[str] = set()
+        newest: Leaves = {}
         manifests = self.folder / "manifests"
-        for path in manifests.glob("*.json") if manifests.is_dir() else ():
+        for path in sorted(manifests.glob("*.json")) if manifests.is_dir() else ():
             if path.stem in keep:
                 version = _read(path)
                 needed |= version.files
                 shards |= {shard.name for shard in version.shards}
+                newest = version.leaves
             else:
                 path.unlink()
         spare = [path for path in self.folder.glob("*.parquet") if path.name not in needed]
         for path in spare:
             path.unlink()
         self.days.prune(shards)
+        self.leaves.prune(newest)
         return len(spare)
 
 
@@ -268,22 +280,6 @@ def _read(path: Path) -> Version:
         return msgspec.json.decode(path.read_bytes(), type=Version)
     except msgspec.ValidationError as error:
         raise DataError(f"{path} is no manifest of facts format {FORMAT}: {error}", "compute again") from None
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write all of a file or nothing, and have it on disk before anything depends on it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def in_memory(connection: "DuckDBPyConnection") -> Facts:

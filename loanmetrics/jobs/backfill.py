@@ -95,7 +95,7 @@ def _facts(
         source = Source(version.rows, version.sums)
         return Synced(msgspec.structs.replace(version, run_id=this.run_id), source)
     before, why = place.last()
-    synced = sync(settings, place.url, place.lake, before, this.run_id, policy, why)
+    synced = sync(settings, place, before, this.run_id, policy, why)
     intake = lakes.intake(place.lake, synced.version)
     gates.facts_are_whole(synced.source, intake, lakes.rows(place.lake.facts(synced.version)), policy)
     return synced

@@ -35,7 +35,7 @@ from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
 class ComputeReport:
     """What a run did, for people; ``changes`` is set by a dry run only.
 
-    ``reason`` says why all of the source was read; None: only what changed was.
+    ``reason`` says why all of the source was read; None: only what changed was. ``how`` says it in words.
     """
 
     run_id: str
@@ -49,6 +49,7 @@ class ComputeReport:
     changed: int
     changes: pl.DataFrame | None = None
     reason: str | None = None
+    how: str = ""
 
 
 def compute(
@@ -67,14 +68,14 @@ def compute(
         executor(settings, place.lake.folder) as pool,
     ):
         last, why = (None, "asked for") if full else place.last()
-        synced = sync(settings, place.url, place.lake, last, this.run_id, policy, why)
+        synced = sync(settings, place, last, this.run_id, policy, why)
         made = _figures(place.lake, synced, last, as_of, policy, pool)
         version = remember(synced.version, last, place.lake, as_of, made.sums)
         place.lake.keep(version)
         done = _publish(place, this, made, synced, policy)
         place.lake.point_to(version)
         announce(settings.redis_url, this.run_id)
-    return _report(this.run_id, as_of, made, perf_counter() - began, done.total, reason=synced.reason)
+    return _report(this.run_id, as_of, made, perf_counter() - began, done.total, synced=synced)
 
 
 def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
@@ -84,8 +85,9 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
         settings.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
             lake = Lake(Path(folder))
+            place = Workplace(url, connection, lake)
             with executor(settings, lake.folder) as pool:
-                synced = sync(settings, url, lake, None, "dry-run", policy, "a dry run")
+                synced = sync(settings, place, None, "dry-run", policy, "a dry run", goes_on=False)
                 made = _figures(lake, synced, None, as_of, policy, pool)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report("dry run", as_of, made, perf_counter() - began, 0, differences)
@@ -163,7 +165,7 @@ def _report(
     seconds: float,
     changed: int,
     changes: pl.DataFrame | None = None,
-    reason: str | None = None,
+    synced: Synced | None = None,
 ) -> ComputeReport:
     return ComputeReport(
         run_id=run_id,
@@ -176,7 +178,8 @@ def _report(
         findings=dict(made.outcome.findings),
         changed=changed,
         changes=changes,
-        reason=reason,
+        reason=synced.reason if synced else None,
+        how=synced.how if synced else "",
     )
 
 

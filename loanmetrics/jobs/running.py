@@ -81,7 +81,8 @@ def at_work(settings: Settings, application: str, *, tidy: bool = True) -> Itera
     """
     with opened(settings) as url, connect(url, application) as connection, runs.run_lock(connection):
         ensure_partitions(connection)
-        changes.watch(connection)
+        if settings.change_detection == "triggers":
+            changes.watch(connection)
         lake = lake_of(settings, connection)
         if tidy:
             lake.prune(runs.kept(connection))

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import psycopg
 from hypothesis import strategies as st
@@ -44,6 +44,7 @@ class Incremental(RuleBasedStateMachine):
     databases: ClassVar[Databases]
     done: ClassVar[Counter[str]]
     read: ClassVar[Counter[str]]
+    detection: Literal["triggers", "hashes"] = "triggers"
     longest = 6
 
     def __init__(self) -> None:
@@ -51,7 +52,13 @@ class Incremental(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.url = self.stack.enter_context(self.databases.migrated())
         home = Path(self.stack.enter_context(TemporaryDirectory()))
-        self.settings = Settings(database_url=self.url, home=home, shard_loans=SHARD_LOANS, readers=1)
+        self.settings = Settings(
+            database_url=self.url,
+            home=home,
+            shard_loans=SHARD_LOANS,
+            readers=1,
+            change_detection=self.detection,
+        )
         database, late = (
             self.stack.enter_context(psycopg.connect(self.url, autocommit=True)) for _ in range(2)
         )

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from typing import Literal
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -60,4 +61,14 @@ def assert_incremental_is_full(machine: type[Incremental], databases: Databases,
 
 
 def test_incremental_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(Incremental, databases, int(LONG or 5))
+    assert_incremental_is_full(Incremental, databases, int(LONG or 4))
+
+
+class ByHashes(Incremental):
+    """Runs that find what changed by content."""
+
+    detection: Literal["triggers", "hashes"] = "hashes"
+
+
+def test_incremental_by_hashes_equals_full(databases: Databases) -> None:
+    assert_incremental_is_full(ByHashes, databases, int(LONG or 2))
