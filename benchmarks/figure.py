@@ -24,10 +24,14 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """All runs of one contender: seconds, and the peak memory of its process in MiB (0: not known)."""
+    """All runs of one contender: seconds, the peak memory of its process in MiB (0: not known), processor seconds.
+
+    The processor's are those of the process and, where one serves it, of PostgreSQL.
+    """
 
     seconds: list[float]
     peak: float = 0
+    cpu: list[float] = []
 
     @property
     def median(self) -> float:

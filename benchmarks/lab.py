@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 from figure import Runs
+from peers import effort
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -35,6 +36,7 @@ class Timed:
     """A process that ended well."""
 
     seconds: float
+    cpu: float
     peak: float
     out: str
 
@@ -115,6 +117,13 @@ class Lab:
             return connection.info.parameter_status("server_version") or "unknown"
 
     @cached_property
+    def server_process(self) -> int:
+        """The server's main process."""
+        from peers.postgres import server_process
+
+        return server_process(self.server)
+
+    @cached_property
     def rows(self) -> dict[str, int]:
         """Rows of the lender's tables."""
         import pyarrow.parquet as pq
@@ -138,7 +147,8 @@ class Lab:
     def command_line(self, *words: object, **environment: str) -> Timed:
         """``loanmetrics`` as a process of its own, on this size's database."""
         given = {"LOANMETRICS_DATABASE_URL": self.database, "LOANMETRICS_HOME": str(self.home)}
-        return timed([sys.executable, "-m", "loanmetrics.cli", *map(str, words)], {**given, **environment})
+        command = [sys.executable, "-m", "loanmetrics.cli", *words]
+        return timed(command, {**given, **environment}, self.server_process)
 
     def work(self, name: str, **given: object) -> Any:
         """What a function ``work`` of a measure returns, run in a process of its own."""
@@ -168,13 +178,14 @@ class Lab:
         sys.stderr.write(f"{self.size}: {what} ...\n")
 
 
-def timed(command: list[Any], environment: Mapping[str, str] | None = None) -> Timed:
-    """Run a process to its end: wall seconds, peak memory in MiB, what it printed.
+def timed(command: list[Any], environment: Mapping[str, str] | None = None, server: int = 0) -> Timed:
+    """Run a process to its end: wall and processor seconds, peak memory in MiB, what it printed.
 
-    The peak is not below what this process holds at the moment, which is little.
+    The processor's include those of the ``server`` that it used. The peak is not below what this process holds at the
+    moment, which is little.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LOANMETRICS_")}
-    began = time.perf_counter()
+    began, before = time.perf_counter(), effort.of_server(server)
     process = subprocess.Popen(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
@@ -190,11 +201,12 @@ def timed(command: list[Any], environment: Mapping[str, str] | None = None) -> T
     process.stdout.close()
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command[:6]))} ... failed with {process.returncode}")
-    return Timed(seconds, usage.ru_maxrss / 1024, out)
+    cpu = usage.ru_utime + usage.ru_stime + effort.of_server(server) - before
+    return Timed(seconds, cpu, usage.ru_maxrss / 1024, out)
 
 
 def runs_of(done: list[Timed]) -> Runs:
-    return Runs([run.seconds for run in done], max(run.peak for run in done))
+    return Runs([run.seconds for run in done], max(run.peak for run in done), [run.cpu for run in done])
 
 
 @contextmanager

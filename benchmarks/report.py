@@ -1,6 +1,7 @@
 """RESULTS.md and cost.png, from the figures of all sizes and the notes beside them."""
 
 from pathlib import Path
+from statistics import median
 
 import figure
 from figure import Check, Figure, Latencies, Sheet
@@ -116,7 +117,7 @@ def _figure(made: Figure) -> list[str]:
     )
     rows = [
         f"| {name} | {runs.median:.2f} | {', '.join(f'{seconds:.2f}' for seconds in runs.seconds)} "
-        f"| {f'{runs.peak:,.0f}' if runs.peak else ''} |"
+        f"| {f'{median(runs.cpu):.2f}' if runs.cpu else ''} | {f'{runs.peak:,.0f}' if runs.peak else ''} |"
         for name, runs in made.runs.items()
     ]
     return [
@@ -125,7 +126,16 @@ def _figure(made: Figure) -> list[str]:
         f"{checks}. {made.note}".rstrip(),
         f"Measured {made.measured}, commit {made.commit}, load of the machine {made.load}.",
         "",
-        *(["| | seconds (median) | runs | peak MiB |", "|---|---|---|---|", *rows, ""] if rows else []),
+        *(
+            [
+                "| | seconds (median) | runs | processor seconds | peak MiB |",
+                "|---|---|---|---|---|",
+                *rows,
+                "",
+            ]
+            if rows
+            else []
+        ),
         *(_answers(made.answers) if made.answers else []),
     ]
 

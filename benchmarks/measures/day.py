@@ -30,7 +30,8 @@ POSTGRES = "PostgreSQL SQL, tables and indexes in place"
 MOST_LOANS = {OURS: 10**9, PARQUET: 10**9, MEMORY: 3_000_000, POSTGRES: 1_000_000}
 
 Run = Callable[[], "pl.DataFrame"]
-Ready = tuple[Run, Callable[[], float]]  # what is timed, its peak memory so far
+# What is timed, its peak memory so far, processor seconds it has spent so far.
+Ready = tuple[Run, Callable[[], float], Callable[[], float]]
 
 
 def measure(lab: Lab) -> Figure:
@@ -49,7 +50,7 @@ def measure(lab: Lab) -> Figure:
                 dsn=lab.server,
                 answer=answers[name],
             )
-            runs[name] = Runs(told["seconds"], told["peak"])
+            runs[name] = Runs(told["seconds"], told["peak"], told["cpu"])
         equal = lab.work("day", answers={name: str(path) for name, path in answers.items()})
     checks = [
         Check(
@@ -69,52 +70,53 @@ def work(**given: Any) -> Any:
     if "answers" in given:
         return _insist_on_equal_answers(given["answers"])
     prepare = {OURS: _ours, PARQUET: _on_parquet, MEMORY: _in_memory, POSTGRES: _postgres}[given["contender"]]
-    with prepare(Path(given["facts"]), date.fromisoformat(given["day"]), given["dsn"]) as (run, peak):
-        answer, seconds = repeated(run, given["repeat"])
+    with prepare(Path(given["facts"]), date.fromisoformat(given["day"]), given["dsn"]) as (run, peak, spent):
+        answer, taken = repeated(run, given["repeat"], spent)
         highest = peak()
     answer.write_parquet(given["answer"])
-    return {"seconds": seconds, "peak": highest}
+    return {"seconds": taken.seconds, "cpu": taken.cpu, "peak": highest}
 
 
 @contextmanager
 def _ours(facts: Path, day: date, dsn: str) -> Iterator[Ready]:
-    from peers import memory
+    from peers import effort, memory
 
     from loanmetrics.engine import run
     from loanmetrics.facts import lake
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield lambda: run.cells(lake.open_book(facts, day), executor=pool), memory.own_peak
+        yield lambda: run.cells(lake.open_book(facts, day), executor=pool), memory.own_peak, effort.own
 
 
 @contextmanager
 def _on_parquet(facts: Path, day: date, dsn: str) -> Iterator[Ready]:
-    from peers import duckdb, memory
+    from peers import duckdb, effort, memory
 
     from loanmetrics.policy import Policy
 
-    yield duckdb.on_parquet(facts, day, Policy()), memory.own_peak
+    yield duckdb.on_parquet(facts, day, Policy()), memory.own_peak, effort.own
 
 
 @contextmanager
 def _in_memory(facts: Path, day: date, dsn: str) -> Iterator[Ready]:
-    from peers import duckdb, memory
+    from peers import duckdb, effort, memory
 
     from loanmetrics.policy import Policy
 
-    yield duckdb.in_memory(facts, day, Policy()), memory.own_peak
+    yield duckdb.in_memory(facts, day, Policy()), memory.own_peak, effort.own
 
 
 @contextmanager
 def _postgres(facts: Path, day: date, dsn: str) -> Iterator[Ready]:
-    from peers import memory, postgres
+    from peers import effort, memory, postgres
 
     from loanmetrics.policy import Policy
 
     postgres.load(dsn, facts)
     try:
-        with memory.watched(postgres.server_process(dsn)) as peak:
-            yield postgres.one_day(dsn, day, Policy(), jit=False), peak
+        server = postgres.server_process(dsn)
+        with memory.watched(server) as peak:
+            yield postgres.one_day(dsn, day, Policy(), jit=False), peak, lambda: effort.of_server(server)
     finally:
         postgres.drop(dsn)
 

@@ -25,9 +25,9 @@ def measure(lab: Lab) -> Figure:
     for streams in STREAMS:
         many = "s" * (streams > 1)
         floor = lab.work("extraction", url=lab.database, streams=streams, repeat=lab.repeat)
-        runs[FLOOR.format(streams, many)] = Runs(floor["seconds"])
+        runs[FLOOR.format(streams, many)] = Runs(floor["seconds"], cpu=floor["cpu"])
         ours = lab.work("extraction", url=lab.database, readers=streams, repeat=lab.repeat, folder=lab.folder)
-        runs[OURS.format(streams, many)] = Runs(ours["seconds"], ours["peak"])
+        runs[OURS.format(streams, many)] = Runs(ours["seconds"], ours["peak"], ours["cpu"])
     mine = runs[OURS.format(2, "s")].median
     checks = [
         Check("of one psql stream", mine / runs[FLOOR.format(1, "")].median, 1.4),
@@ -41,13 +41,12 @@ def measure(lab: Lab) -> Figure:
 
 
 def work(url: str, repeat: int, streams: int = 0, readers: int = 0, folder: str = "") -> dict[str, Any]:
-    from peers import memory
+    from peers import effort, memory, postgres
 
-    if streams:
-        _, seconds = repeated(partial(_floor, url, streams), repeat)
-    else:
-        _, seconds = repeated(partial(_ours, url, readers, folder), repeat)
-    return {"seconds": seconds, "peak": memory.own_peak()}
+    server = postgres.server_process(url)
+    act = partial(_floor, url, streams) if streams else partial(_ours, url, readers, folder)
+    _, taken = repeated(act, repeat, lambda: effort.own() + effort.of_server(server))
+    return {**vars(taken), "peak": memory.own_peak()}
 
 
 def _ours(url: str, readers: int, folder: str) -> None:

@@ -24,7 +24,9 @@ MOST_LOANS = 3_000_000
 def measure(lab: Lab, beside: Figure) -> Figure:
     """Held to the peers of the same run of P2."""
     told = lab.work("stored", facts=lab.facts, day=DAY, repeat=lab.repeat)
-    runs = {name: Runs(told[name], told["peak"]) for name in (BUILD, ONE_DAY, SCAN)}
+    runs = {
+        name: Runs(told[name]["seconds"], told["peak"], told[name]["cpu"]) for name in (BUILD, ONE_DAY, SCAN)
+    }
     peers = ((p2.POSTGRES, 100), (p2.PARQUET, 6))
     mine = runs[ONE_DAY].median
     checks = [
@@ -102,7 +104,7 @@ def work(facts: str, day: str, repeat: int) -> dict[str, Any]:
         alone = merge(opened, catalogue, each_shard(opened, partial(shard_cells, catalogue=catalogue), pool))
     if not asked.equals(alone):
         raise SystemExit("the timeline that stands and the one built anew do not agree; no ratios.")
-    return {SCAN: scanned, BUILD: built, ONE_DAY: took, "peak": memory.own_peak()}
+    return {SCAN: vars(scanned), BUILD: vars(built), ONE_DAY: vars(took), "peak": memory.own_peak()}
 
 
 def _warmed(state: Any) -> Any:

@@ -23,7 +23,7 @@ ALONE, YEAR = "one day", f"{DAYS} days"
 
 def measure(lab: Lab) -> Figure:
     told = lab.work("year", facts=lab.facts, last=DAY, repeat=lab.repeat)
-    runs = {name: Runs(told[name], told["peak"]) for name in (ALONE, YEAR)}
+    runs = {name: Runs(told[name]["seconds"], told["peak"], told[name]["cpu"]) for name in (ALONE, YEAR)}
     check = Check("of one day", runs[YEAR].median / runs[ALONE].median, 8)
     note = f"{len(CHECKED)} of the days held to the day computed alone, equal."
     return Figure("P3", f"{DAYS}-day backfill, compute, all measures", [check], runs, note)
@@ -51,7 +51,7 @@ def work(facts: str, last: str, repeat: int) -> dict[str, Any]:
         whole, year = repeated(lambda: sums(opened, policy, first, to, catalogue, pool), repeat)
         for after in CHECKED:
             _insist(whole, first + timedelta(after), alone(first + timedelta(after)))
-    return {ALONE: day, YEAR: year, "peak": memory.own_peak()}
+    return {ALONE: vars(day), YEAR: vars(year), "peak": memory.own_peak()}
 
 
 def _insist(whole: "pl.DataFrame", day: date, alone: "pl.DataFrame") -> None:
