@@ -64,7 +64,9 @@ def test_a_day_is_measured_beside_its_peers(tmp_path: Path) -> None:
     sheet = json.loads((tmp_path / "results" / "0.1m.json").read_bytes())
     assert sheet["rows"]["loans"] == 200
     assert len(sheet["figures"]["P2"]["runs"]) == 4
-    assert all(len(runs["seconds"]) == len(runs["cpu"]) == 1 for runs in sheet["figures"]["P2"]["runs"].values())
+    assert all(
+        len(runs["seconds"]) == len(runs["cpu"]) == 1 for runs in sheet["figures"]["P2"]["runs"].values()
+    )
     assert {check["what"] for check in sheet["figures"]["P1"]["checks"]} >= {"of the bare scan"}
 
 
