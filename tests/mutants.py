@@ -104,14 +104,14 @@ MUTANTS = (
     Mutant(
         "a penalty waiver touches no schedule",
         "engine/ledger.py",
-        "np.where(rows.waiver_type == PENALTY, 0, waived)",
-        "waived",
+        "(kind != PENALTY) & ((kind != FEE) | carries_fee[loan])",
+        "(kind != FEE) | carries_fee[loan]",
     ),
     Mutant(
         "a fee waiver is credited only where the schedule carries a fee",
         "engine/ledger.py",
-        "np.where((rows.waiver_type == FEE) & ~settles_fee, 0, rows.waiver)",
-        "rows.waiver",
+        "(kind != PENALTY) & ((kind != FEE) | carries_fee[loan])",
+        "kind != PENALTY",
     ),
     Mutant(
         "PAR15 is taken on the latest 15th",
