@@ -23,7 +23,7 @@ test: ## lint, types and tests (PYTEST="-k embedded -x" to narrow)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy $(CHECKED)
-	$(BIN)/pytest -n 2 --dist worksteal --durations=10 $(PYTEST)
+	$(BIN)/pytest -n 2 --durations=10 $(PYTEST)
 
 test-long: ## the laws on many more random books and histories (hours)
 	@scripts/environment test
