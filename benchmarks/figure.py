@@ -93,9 +93,13 @@ def read(size: str, folder: Path = RESULTS) -> Sheet | None:
 
 
 def read_all(folder: Path = RESULTS) -> list[Sheet]:
-    """Every size measured, smallest first."""
-    sheets = [msgspec.json.decode(path.read_bytes(), type=Sheet) for path in folder.glob("*.json")]
-    return sorted(sheets, key=lambda sheet: sheet.loans)
+    """Every size measured, smallest first; what is kept in folders within is added to its size."""
+    sheets: dict[str, Sheet] = {}
+    for path in sorted(folder.rglob("*.json"), key=lambda path: (len(path.parts), path)):
+        sheet = msgspec.json.decode(path.read_bytes(), type=Sheet)
+        known = sheets.setdefault(sheet.size, sheet)
+        sheets[sheet.size] = msgspec.structs.replace(known, figures=known.figures | sheet.figures)
+    return sorted(sheets.values(), key=lambda sheet: sheet.loans)
 
 
 def keep(sheet: Sheet, folder: Path = RESULTS) -> None:

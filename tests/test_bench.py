@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,31 @@ def test_figures_measured_again_replace_their_own(tmp_path: Path) -> None:
     [kept] = figure.read_all(tmp_path)
     assert list(kept.figures) == ["P2", "P4"]
     assert [next(iter(kept.figures[name].runs.values())).median for name in ("P2", "P4")] == [2.0, 1.0]
+
+
+def test_what_goes_over_http_stands_beside_the_rest_of_its_size(tmp_path: Path) -> None:
+    figure, report = import_module("figure"), import_module("report")
+    check = figure.Check("(a) p95", 31.0, 25, "ms")
+    answers = {"lists flat out": figure.Latencies(7_000, 850.2, 12.5, 31.0, 44.4, server=0.74)}
+    http = figure.Figure("P9", "The API, warm", [check], {}, answers=answers)
+    whole = sheet("1m", 10**6, 1.0, 3)
+    figure.keep(whole, tmp_path)
+    figure.keep(figure.Sheet(whole.size, whole.rows, "", "", "", {"P9": http}), tmp_path / "http")
+    [kept] = figure.read_all(tmp_path)
+    assert set(kept.figures) == {"P2", "P9"}
+    told = report.render([kept], [])
+    assert "| P9 | The API, warm: (a) p95 | <= 25 ms | **31 ms** |" in told
+    assert "| lists flat out | 7,000 | 850 | 12.5 | 31.0 | 44.4 | 0.74 |  |" in told
+
+
+def test_arrivals_are_the_same_every_time_and_one_in_two_hundred_writes() -> None:
+    questions = import_module("serving.questions")
+    choices = questions.Choices(["North"], ["Kano", "Jos"], [f"O{n}" for n in range(300)], date(2026, 6, 30))
+    plan, again = (list(questions.timetable(choices, ["v"], ["a"])) for _ in range(2))
+    assert plan == again
+    assert len(plan) == questions.RATE * questions.SECONDS
+    assert sum(bool(question.officer_id) for _, _, question in plan) == len(plan) // 200
+    assert plan[-1][0] == pytest.approx(questions.SECONDS, rel=0.05)
+    assert {user for _, user, _ in plan} == set(range(questions.USERS))
+    cold = questions.cold_lists(choices, "v")
+    assert len({question.raw for question in cold}) == len(cold)

@@ -24,7 +24,7 @@ from serving.questions import (
     timetable,
     warming,
 )
-from serving.stage import DAYS, Stage
+from serving.stage import Stage
 
 FLAT_OUT, CONNECTIONS, COLD_CONNECTIONS = 8.0, 100, 8
 MIXED = f"{USERS} users, {RATE} requests/s, {100 / WRITE_EVERY:g} % writes"
@@ -67,7 +67,7 @@ def p9(stage: Stage, repeat: int, packages: str) -> Figure:
     return Figure("P9", "The API, warm, with tokens", checks, {}, note, answers=found)
 
 
-def p10(stage: Stage, made: dict[str, float]) -> Figure:
+def p10(stage: Stage, published: str) -> Figure:
     """Cold: a server just started, an empty Redis, questions that were never asked."""
     viewers, _ = stage.tokens
     _forget(stage)
@@ -84,7 +84,7 @@ def p10(stage: Stage, made: dict[str, float]) -> Figure:
         Check("drilldown, any page after, p95", answers[PAGES].p95, 200, "ms"),
     ]
     note = (
-        f"{DAYS} days are published (compute {made['compute']:.0f} s, backfill {made['backfill']:.0f} s). "
+        f"{published}. "
         f"Half of the lists are of days nobody looked at before. A worker held {memory:.0f} MiB (PSS) in the end. "
         f"{LOAD}."
     )
