@@ -58,11 +58,11 @@ class EventStage(Stage):
     def home(self) -> Path:
         return self.lab.folder / "events"
 
-    def prepare(self) -> dict[str, float]:
+    def prepare(self) -> str:
         with psycopg.connect(self.lab.server, autocommit=True) as admin:
             self._copy(admin)
         self._analyze()
-        return {}
+        return ""
 
 
 @dataclass

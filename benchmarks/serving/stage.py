@@ -61,7 +61,7 @@ class Stage:
                 "SELECT count(DISTINCT calculation_date) FROM officer_metrics_daily WHERE calculation_date <= %s",
                 [DAY],
             ).fetchone()
-            took = dict(
+            took: dict[str, float] = dict(
                 connection.execute(
                     "SELECT calculation_type, sum(duration_seconds) FROM metric_calculation_log"
                     " WHERE status = 'Completed' GROUP BY 1"
