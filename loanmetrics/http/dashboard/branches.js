@@ -5,9 +5,7 @@ import { h } from "./dom.js";
 import { filters } from "./filters.js";
 import { count, money, ratio, share } from "./format.js";
 import { strip } from "./strip.js";
-import { listing } from "./table.js";
-
-const metric = (name, title, write, told) => ({ name, title, number: true, about: told[name], show: (row) => write(row[name]) });
+import { listing, metric } from "./table.js";
 
 const columns = (told) => [
   { name: "branch", title: "Branch", head: true, show: (row) => h("a", { href: `#/officers?branch=${encodeURIComponent(row.branch)}` }, row.branch) },

@@ -7,13 +7,11 @@ import { h } from "./dom.js";
 import { filters } from "./filters.js";
 import { count, money, ratio, share, text } from "./format.js";
 import { strip } from "./strip.js";
-import { band, listing } from "./table.js";
+import { band, listing, metric } from "./table.js";
 
 const DAYS = 90;
 
 const link = (row) => h("a", { href: `#/officers/${encodeURIComponent(row.officer_id)}` }, row.officer_name ?? row.officer_id);
-const metric = (name, title, write, told) => ({ name, title, number: true, about: told[name], show: (row) => write(row[name]) });
-
 const columns = (told) => [
   { name: "officer_name", title: "Officer", head: true, show: link },
   { name: "branch", title: "Branch", show: (row) => text(row.branch) },

@@ -5,6 +5,9 @@ import { h, say } from "./dom.js";
 
 export const band = (name) => (name && name !== "n/a" ? h("span", { class: `band ${name}` }, name) : "n/a");
 
+// A column of figures; told: what each metric means.
+export const metric = (name, title, write, told) => ({ name, title, number: true, about: told[name], show: (row) => write(row[name]) });
+
 const cell = (column, row) => h(column.head ? "th" : "td",
   { class: column.number ? "number" : "", scope: column.head ? "row" : null }, column.show(row));
 
