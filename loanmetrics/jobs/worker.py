@@ -72,6 +72,9 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._zone = ZoneInfo(self.policy.time_zone)
+        if self.events and self.settings.change_detection != "triggers":
+            log.info("changes are found by hashes: there are no events, only the schedule")
+            self.events = False
         self._not_before: dict[str, float] = {}
         self._holds: dict[str, Pause] = {}
         self._away = Pause(LONGEST_PAUSE)

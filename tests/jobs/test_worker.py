@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
+import msgspec
 import psycopg
 import pytest
 
@@ -22,7 +23,7 @@ from loanmetrics.store.session import connect
 from tests.http.waiting import until
 from tests.jobs.conftest import Cli
 from tests.jobs.small import DAY
-from tests.jobs.stored import asked, rows, told
+from tests.jobs.stored import asked, rows, statuses, told
 from tests.jobs.working import Working, working
 
 PAID = "UPDATE repayments SET payment_amount = 300, principal_paid = 300 WHERE repayment_id = 'R2'"
@@ -185,6 +186,14 @@ def test_without_a_schedule_or_events_nothing_is_done(small: str, settings: Sett
     assert asked(small, RUNS) == []
     with connect(small) as session:
         assert slots.done(session) == {}
+
+
+def test_where_changes_are_found_by_hashes_there_are_no_events(small: str, settings: Settings) -> None:
+    hashed = msgspec.structs.replace(settings, change_detection="hashes")
+    Worker(hashed, Policy(), schedule=False).once()
+    assert statuses(small) == []
+    Worker(settings, Policy(), schedule=False).once()
+    assert statuses(small) == [("Completed", None)]
 
 
 def test_once_is_refused_while_another_leads(small: str, settings: Settings) -> None:
