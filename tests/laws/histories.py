@@ -29,7 +29,7 @@ def _trade(machine: Incremental) -> None:
     machine.post(1, 500)
     machine.sleep_until(is_fifteenth)
     machine.run(full=False)
-    machine.commit_late()
+    machine.pay_late(2, 30, 1)
     machine.repeat_receipt(0, 1)
     machine.spoil(2)
     machine.edit(1, 90)
