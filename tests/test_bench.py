@@ -71,6 +71,22 @@ def test_a_day_is_measured_beside_its_peers(tmp_path: Path) -> None:
     assert {check["what"] for check in sheet["figures"]["P1"]["checks"]} >= {"of the bare scan"}
 
 
+def test_what_a_shard_costs_is_told_step_by_step(tmp_path: Path) -> None:
+    words = ["--size", "0.1m", "--loans", "200", "--cache", str(tmp_path)]
+    command = [sys.executable, str(BENCHMARKS / "shards.py"), *words]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines()]
+    assert [line[0] for line in lines][:4] == [
+        "a shard: one day",
+        "a shard: a month, sums",
+        "a shard: a month, transitions",
+        "extract",
+    ]
+    costs = [dict(zip(head, line, strict=True)) for line in lines]
+    assert all(float(cost["peak MiB"].replace(",", "")) > 50 for cost in costs)
+    assert [bool(cost["WAL MiB"]) for cost in costs] == [cost["step"].startswith("publish") for cost in costs]
+
+
 def sheet(size: str, loans: int, seconds: float, limit: float) -> Any:
     figure, day = import_module("figure"), import_module("measures.day")
     runs = {day.OURS: figure.Runs([seconds, seconds, 9 * seconds], 10)}

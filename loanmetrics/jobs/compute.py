@@ -1,9 +1,9 @@
 """One day, source to published: extract, compute, check, publish."""
 
 import tempfile
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -18,7 +18,7 @@ from loanmetrics.facts.lake import Lake, Version
 from loanmetrics.facts.prepare import prepare
 from loanmetrics.jobs import restated
 from loanmetrics.jobs.database import opened
-from loanmetrics.jobs.executors import executor
+from loanmetrics.jobs.executors import executor, ready
 from loanmetrics.jobs.figures import Computed, figures, remember
 from loanmetrics.jobs.running import Workplace, at_work, lake_of
 from loanmetrics.jobs.sync import Synced, sync
@@ -65,11 +65,12 @@ def compute(
     with (
         at_work(settings, "loanmetrics compute", tidy=tidy) as place,
         place.run(kind, as_of, policy) as this,
-        executor(settings, place.lake.folder) as pool,
     ):
         last, why = (None, "asked for") if full else place.last()
+        if last is None:
+            ready(settings)
         synced = sync(settings, place, last, this.run_id, policy, why)
-        made = _figures(place.lake, synced, last, as_of, policy, pool)
+        made = _figures(settings, place.lake, synced, last, as_of, policy)
         version = remember(synced.version, last, place.lake, as_of, made.sums)
         place.lake.keep(version)
         done = _publish(place, this, made, synced, policy)
@@ -84,11 +85,11 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     with opened(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
         settings.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
-            lake = Lake(Path(folder))
+            lake = Lake(Path(folder).absolute())
+            ready(settings)
             place = Workplace(url, connection, lake)
-            with executor(settings, lake.folder) as pool:
-                synced = sync(settings, place, None, "dry-run", policy, "a dry run", goes_on=False)
-                made = _figures(lake, synced, None, as_of, policy, pool)
+            synced = sync(settings, place, None, "dry-run", policy, "a dry run", goes_on=False)
+            made = _figures(settings, lake, synced, None, as_of, policy)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report("dry run", as_of, made, perf_counter() - began, 0, differences)
 
@@ -104,17 +105,16 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
         version = lake.version(run_id)
         policy = Policy.from_dict(version.policy)
         synced = Synced(version, Source(version.rows, version.sums))
-        with executor(settings, lake.folder) as pool:
-            made = _figures(lake, synced, None, as_of, policy, pool)
+        made = _figures(settings, lake, synced, None, as_of, policy)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report(run_id, as_of, made, perf_counter() - began, 0, differences)
 
 
 def _figures(
-    lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy, pool: Executor
+    settings: Settings, lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy
 ) -> Computed:
     book = Book(lake.facts(synced.version), as_of, policy)
-    return figures(synced, last, lake, book, pool)
+    return figures(synced, last, lake, book, partial(executor, settings, lake.folder))
 
 
 def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> Published:

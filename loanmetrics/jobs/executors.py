@@ -38,19 +38,23 @@ def executor(settings: Settings, folder: Path) -> Iterator[Executor]:
             yield workers
 
 
+def ready(settings: Settings) -> None:
+    """Fail now rather than after hours of reading, if the scheduler that is set does not answer."""
+    if settings.scheduler is not None:
+        _answers(settings.scheduler)
+
+
 @contextmanager
 def _cluster(address: str, folder: Path) -> Iterator[Executor]:
     """A scheduler's workers, once they are known to run this program and to see its facts."""
-    try:
-        import dask
-        from distributed import CancelledError, KilledWorker
-    except ImportError:
-        hint = "pip install 'loanmetrics[distributed]'"
-        raise UsageError("a scheduler needs the distributed package", hint) from None
-    # What it has to say comes up as one error here; a book of many shards makes a large graph, and rightly so.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _answers(address)
+    import dask
+    from distributed import CancelledError, Client, KilledWorker
+
+    _hush()
+    # A book of many shards makes a large graph, and rightly so.
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-        client = _connected(address)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
         try:
             _fit(client, address, folder)
             # Tasks are told apart by number: to compare what they read would cost more than it could save.
@@ -66,13 +70,13 @@ def _cluster(address: str, folder: Path) -> Iterator[Executor]:
             client.close()
 
 
-def _connected(address: str) -> "Client":
-    from distributed import Client
-
+def _answers(address: str) -> None:
+    """A client would wait for ever on something that listens but is no scheduler, so who is there is tried first."""
     try:
-        # A client waits for ever on something that listens but is no scheduler, so who answers is tried first.
         asyncio.run(asyncio.wait_for(_greet(address), PATIENCE))
-        return Client(address, timeout=PATIENCE, set_as_default=False)
+    except ImportError:
+        hint = "pip install 'loanmetrics[distributed]'"
+        raise UsageError("a scheduler needs the distributed package", hint) from None
     except OSError:
         raise StoreError(f"the scheduler {address} does not answer", "dask scheduler") from None
     except TypeError:
@@ -81,8 +85,8 @@ def _connected(address: str) -> "Client":
 
 
 async def _greet(address: str) -> None:
+    from distributed import Security
     from distributed.comm.core import connect
-    from distributed.security import Security
 
     peer = await connect(address, timeout=PATIENCE, **Security().get_connection_args("client"))
     await peer.close()
@@ -106,6 +110,13 @@ def _fit(client: "Client", address: str, folder: Path) -> None:
                     f"worker {place} does not see {folder}",
                     "put LOANMETRICS_FACTS_DIR on a shared file system",
                 )
+
+
+def _hush() -> None:
+    """What Dask has to say to its log comes up as one error here."""
+    for name in logging.root.manager.loggerDict:
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def releases() -> dict[str, str]:

@@ -1,8 +1,9 @@
 """A version of the facts -> the checked figures of one day, from scratch or from the sums of the run before."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -28,6 +29,8 @@ from loanmetrics.store import runs
 from loanmetrics.tables import LOAN_STATE
 
 Counts = dict[str, int]
+# Made only when a run needs it: most runs read little, and no scheduler is asked for them.
+Pool = Callable[[], AbstractContextManager[Executor]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Computed:
     outcome: runs.Outcome
 
 
-def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Executor) -> Computed:
+def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Pool) -> Computed:
     """All figures of a day, through every gate."""
     catalogue = load()
     intake = lakes.intake(lake, synced.version)
@@ -99,9 +102,10 @@ def remember(version: Version, last: Version | None, lake: Lake, as_of: date, su
     return msgspec.structs.replace(version, day=day, small={**version.small, "sums": file})
 
 
-def _afresh(book: Book, catalogue: Catalogue, pool: Executor) -> Sums:
+def _afresh(book: Book, catalogue: Catalogue, pool: Pool) -> Sums:
     """One pass over all shards."""
-    shards = run.each_shard(book, partial(_visit, catalogue=catalogue), pool)
+    with pool() as executor:
+        shards = run.each_shard(book, partial(_visit, catalogue=catalogue), executor)
     states = [
         _named(state, shard.loans, book)
         for (_, state, _), shard in zip(shards, book.facts.shards, strict=True)

@@ -50,12 +50,8 @@ class Doom(WorkerPlugin):
 
 def main() -> None:
     folder, workers = Path(sys.argv[1]), int(sys.argv[2])
-    dask.config.set(SETTINGS)
-    options: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "dashboard_address": "127.0.0.1:0",
-        "local_directory": str(folder),
-    }
+    dask.config.set({**SETTINGS, "temporary-directory": str(folder)})
+    options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=workers, threads_per_worker=1, **options) as cluster,
         Client(cluster) as client,

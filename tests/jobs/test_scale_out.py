@@ -137,11 +137,21 @@ def test_a_shard_that_ends_every_worker_fails_the_run(run: Cli, small: str, clus
     assert [status for status, _ in statuses(small)] == ["Failed"]
 
 
-def test_a_scheduler_that_dies_fails_the_run(run: Cli, small: str, tmp_path: Path) -> None:
+def test_a_scheduler_that_dies_fails_the_run_and_nothing_else_is_said(small: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "loanmetrics.cli", *COMPUTE]
+    settings = {"LOANMETRICS_DATABASE_URL": small, "LOANMETRICS_HOME": str(tmp_path / "home")}
     with started(tmp_path, 1) as cluster:
         cluster.order(SCHEDULER)
-        error = refused(run(small, *COMPUTE, "--scheduler", cluster.address))
+        done = subprocess.run(
+            [*command, "--scheduler", cluster.address],
+            env={**os.environ, **settings},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         os.killpg(cluster.process.pid, signal.SIGKILL)
+    error = refused((done.returncode, done.stdout, done.stderr))
     assert error == f"error: the scheduler {cluster.address} was lost"
     assert [status for status, _ in statuses(small)] == ["Failed"]
 
@@ -164,6 +174,12 @@ def test_a_scheduler_that_does_not_answer_is_told(
     [(status, reason)] = statuses(small)
     assert (status, "does not answer" in reason) == ("Failed", True)
     assert asked(small, "SELECT count(*) FROM officer_metrics_daily") == [(0,)]
+
+
+def test_a_run_that_reads_little_asks_no_scheduler(run: Cli, small: str) -> None:
+    assert run(small, *COMPUTE)[0] == 0
+    code, out, err = run(small, *COMPUTE[:-1], "--scheduler", NOBODY)
+    assert (code, "0 rows changed" in out, err) == (0, True, "")
 
 
 def test_workers_of_another_release_are_refused(
