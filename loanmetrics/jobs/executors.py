@@ -50,6 +50,7 @@ def _cluster(address: str, folder: Path) -> Iterator[Executor]:
     _answers(address)
     import dask
     from distributed import CancelledError, Client, KilledWorker
+    from distributed.scheduler import NoWorkerError
 
     _hush()
     # A book of many shards makes a large graph, and rightly so.
@@ -64,6 +65,8 @@ def _cluster(address: str, folder: Path) -> Iterator[Executor]:
                 f"the same shard ended several workers of {address}",
                 "give each more memory, or make shards smaller: LOANMETRICS_SHARD_LOANS",
             ) from None
+        except NoWorkerError:
+            raise StoreError(f"all workers of {address} were lost", f"dask worker {address}") from None
         except CancelledError:
             raise StoreError(f"the scheduler {address} was lost", "start it and run again") from None
         finally:
