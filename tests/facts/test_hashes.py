@@ -188,6 +188,15 @@ def test_amounts_that_change_places(reader: Reader, lender: psycopg.Connection) 
     assert reader.look() == loans("L3")
 
 
+def test_amounts_that_change_places_within_a_loan(reader: Reader, lender: psycopg.Connection) -> None:
+    """The sum of the rows' hashes must not be a sum over their columns: there, the two would be the same."""
+    pay(lender, "R3", "L1")
+    run(lender, "UPDATE repayments SET payment_amount = 20 WHERE repayment_id = 'R3'")
+    reader.look()
+    run(lender, "UPDATE repayments SET payment_amount = 30 - payment_amount WHERE loan_id = 'L1'")
+    assert reader.look() == loans("L1")
+
+
 @pytest.mark.parametrize("table", ["repayments", MONTH])
 def test_truncate_is_found(reader: Reader, lender: psycopg.Connection, table: str) -> None:
     run(lender, f"TRUNCATE {table}")
