@@ -1,6 +1,5 @@
 """From a request to a response, the same way for every route: who, what, cached or made, in which form."""
 
-import gzip
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 import falcon
 import msgspec
 
-from loanmetrics.http import address, auth, exporting, forms, parameters, problems
+from loanmetrics.http import address, auth, codings, exporting, forms, parameters, problems
 from loanmetrics.http.cache import Entry
+from loanmetrics.http.codings import CODINGS, PLAIN
 from loanmetrics.http.desk import Desk
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.refusals import refusal
@@ -22,7 +22,6 @@ from loanmetrics.jobs.listing import Listing
 ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 JSON = "application/json"
 MOST_BYTES = 64 * 1024
-WORTH_ZIPPING = 1_000
 WARMED: tuple[Role, ...] = ("viewer", "auditor", "admin")
 KEPT_HEADERS = ("if-match", "idempotency-key")
 
@@ -68,12 +67,12 @@ class Endpoint:
         if route.method == "GET" and route.cached:
             _from_cache(asked, form, request, response)
         else:
-            _send(response, _packed(_answer(asked), zipped=False))
+            _send(response, _packed(_answer(asked), PLAIN))
 
 
 def _from_cache(asked: Asked, form: str, request: falcon.Request, response: falcon.Response) -> None:
-    zipped = form == JSON and "gzip" in (request.get_header("Accept-Encoding") or "")
-    finding = Finding(asked, form, zipped)
+    coding = codings.wanted(request.get_header("Accept-Encoding")) if form == JSON else PLAIN
+    finding = Finding(asked, form, coding)
     key = finding.key()
     tag = f'"{key[:32]}"'
     response.set_header("ETag", tag)
@@ -90,9 +89,9 @@ def _from_cache(asked: Asked, form: str, request: falcon.Request, response: falc
 
 def warm(desk: Desk, routes: Iterable[Route]) -> None:
     """Have the first page of these ready, for every role, before anybody asks."""
-    for route, role, zipped in product(routes, WARMED, (True, False)):
+    for route, role, coding in product(routes, WARMED, CODINGS):
         asked = Asked(desk, route, Member(None, role), route.query(), None, {}, {}, "")
-        finding = Finding(asked, JSON, zipped)
+        finding = Finding(asked, JSON, coding)
         finding.entry(finding.key())
 
 
@@ -103,8 +102,8 @@ class Finding:
     before it was made: what is shown may be newer than its key, never older.
     """
 
-    def __init__(self, asked: Asked, form: str, zipped: bool) -> None:
-        self._asked, self._form, self._zipped = asked, form, zipped
+    def __init__(self, asked: Asked, form: str, coding: str) -> None:
+        self._asked, self._form, self._coding = asked, form, coding
         self._made: Entry | None = None
         said = msgspec.json.encode([asked.path, msgspec.to_builtins(asked.query)], order="sorted").decode()
         self._question = [asked.desk.run(), asked.route.name, said]
@@ -123,7 +122,7 @@ class Finding:
 
     def _key(self, officers: Sequence[str] | None) -> str:
         audits = self._versions.of(officers) if self._versions else 0
-        return _digest([*self._question, audits, self._asked.member.role, self._form, self._zipped])
+        return _digest([*self._question, audits, self._asked.member.role, self._form, self._coding])
 
     def _officers(self) -> Sequence[str] | None:
         if self._asked.path:
@@ -137,12 +136,12 @@ class Finding:
     def _look(self) -> Entry:
         """Make the answer, and tell whose audits it shows."""
         answer = _answer(self._asked)
-        made = self._made = _packed(answer, self._zipped)
+        made = self._made = _packed(answer, self._coding)
         self._asked.desk.cache.get_or_make(_named(self._key(answer.officers)), lambda: made)
         return Entry(HTTPStatus.OK, JSON, msgspec.json.encode(answer.officers))
 
     def _make(self) -> Entry:
-        return _packed(_answer(self._asked), self._zipped)
+        return _packed(_answer(self._asked), self._coding)
 
 
 def _digest(parts: list[Any]) -> str:
@@ -164,13 +163,12 @@ def _answer(asked: Asked) -> Answer:
     return forms.page(asked, made) if isinstance(made, Listing) else made
 
 
-def _packed(answer: Answer, zipped: bool) -> Entry:
+def _packed(answer: Answer, coding: str) -> Entry:
     body: dict[str, Any] = {"success": True, "data": answer.data}
     if answer.meta:
         body["meta"] = answer.meta
-    text, headers = ENCODER.encode(body), dict(answer.headers)
-    if zipped and len(text) > WORTH_ZIPPING:
-        text, headers["Content-Encoding"] = gzip.compress(text, 1, mtime=0), "gzip"
+    text, coded = codings.coded(ENCODER.encode(body), coding)
+    headers = {**answer.headers, **coded}
     return Entry(answer.status, JSON, text, tuple(headers.items()))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pyarrow import input_stream
 
 from loanmetrics.http.routes import Route
 from loanmetrics.http.table import ROUTES
@@ -275,10 +276,15 @@ def test_text_that_is_no_date_is_told_what_a_date_is(api: Api) -> None:
     assert found.json["errors"] == [{"field": "date", "message": "is no date (YYYY-MM-DD)"}]
 
 
-def test_answers_are_zipped_for_those_who_can_unzip(api: Api) -> None:
-    zipped = api.get("/metrics/officers", headers={"Accept-Encoding": "gzip"})
-    assert zipped.headers["content-encoding"] == "gzip"
-    assert date.fromisoformat(api.get("/metrics/officers").json["meta"]["calculation_date"]) == DAY
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_answers_are_zipped_for_those_who_can_unzip(api: Api, coding: str) -> None:
+    plain, zipped = (
+        api.get("/metrics/officers", headers={"Accept-Encoding": accepted}) for accepted in ("", coding)
+    )
+    assert zipped.headers["content-encoding"] == coding
+    assert input_stream(io.BytesIO(zipped.content), compression=coding).read() == plain.content
+    assert len(zipped.content) < len(plain.content)
+    assert date.fromisoformat(plain.json["meta"]["calculation_date"]) == DAY
 
 
 def test_a_sheet_that_would_be_too_long_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
