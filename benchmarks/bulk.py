@@ -22,7 +22,6 @@ from loanmetrics.tables import TABLES, Table
 MONTHLY = ("loans", "repayments", "loan_schedule")
 WHOLE = ("officers", "holidays")
 BLOCK = 1 << 20
-ROWS_IN_MEMORY = 20_000  # of each month and thread, while a table is split into months
 
 
 def load(url: str, raw: Path, scratch: Path, workers: int = 2) -> None:
@@ -34,43 +33,53 @@ def load(url: str, raw: Path, scratch: Path, workers: int = 2) -> None:
             shutil.rmtree(scratch / name)
     for name in MONTHLY:
         _load_monthly(url, raw, TABLES[name], scratch / name, workers)
-        shutil.rmtree(scratch / name)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ANALYZE {', '.join((*WHOLE, *MONTHLY))}".encode())
 
 
 def _load_monthly(url: str, raw: Path, table: Table, scratch: Path, workers: int) -> None:
-    _csv(raw, table, scratch)
-    months = sorted(folder for folder in scratch.iterdir() if folder.is_dir())
+    """A month at a time and worker: all months together would not fit in memory, nor on every disk."""
+    day = table.partition_by
+    with _reader() as connection:
+        months = connection.execute(
+            f"SELECT DISTINCT date_trunc('month', {day})::date {_source(raw, table)} ORDER BY 1"
+        ).fetchall()
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(partial(_partition, url, table), months):
+        for _ in pool.map(partial(_month, url, raw, table, scratch), (month for (month,) in months)):
             pass
 
 
-def _csv(raw: Path, table: Table, target: Path) -> Path:
-    """The table as CSV: one folder, or one for each month."""
+def _month(url: str, raw: Path, table: Table, scratch: Path, first: date) -> None:
+    after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    day = table.partition_by
+    files = _csv(raw, table, scratch / str(first), f"WHERE {day} >= '{first}' AND {day} < '{after}'")
+    _partition(url, table, files, first, after)
+    shutil.rmtree(files)
+
+
+def _reader() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET memory_limit = '4GB'")
+    return connection
+
+
+def _source(raw: Path, table: Table) -> str:
+    return f"FROM read_parquet('{raw / table.name}.parquet')"
+
+
+def _csv(raw: Path, table: Table, target: Path, where: str = "") -> Path:
+    """The table, or some of it, as CSV in a folder."""
     target.mkdir(parents=True)
-    columns, source = ", ".join(table.names), f"FROM read_parquet('{raw / table.name}.parquet')"
-    with duckdb.connect() as connection:
-        connection.execute(f"SET partitioned_write_flush_threshold = {ROWS_IN_MEMORY}; SET TimeZone = 'UTC'")
-        if table.partition_by is None:
-            connection.execute(
-                f"COPY (SELECT {columns} {source}) TO '{target}/all.csv' (FORMAT csv, HEADER false)"
-            )
-        else:
-            month = f"strftime({table.partition_by}, '%Y_%m') AS month"
-            connection.execute(
-                f"COPY (SELECT {columns}, {month} {source}) TO '{target}' "
-                "(FORMAT csv, HEADER false, PARTITION_BY (month), OVERWRITE)"
-            )
+    with _reader() as connection:
+        connection.execute(
+            f"COPY (SELECT {', '.join(table.names)} {_source(raw, table)} {where}) "
+            f"TO '{target}/all.csv' (FORMAT csv, HEADER false)"
+        )
     return target
 
 
-def _partition(url: str, table: Table, files: Path) -> None:
-    year, month = map(int, files.name.removeprefix("month=").split("_"))
-    leaf = f"{table.name}_{year}_{month:02}"
-    first = date(year, month, 1)
-    after = date(year + month // 12, month % 12 + 1, 1)
+def _partition(url: str, table: Table, files: Path, first: date, after: date) -> None:
+    leaf = f"{table.name}_{first:%Y_%m}"
     with psycopg.connect(url) as connection:
         connection.execute("SET maintenance_work_mem = '512MB'")
         names = {"leaf": sql.Identifier(leaf), "parent": sql.Identifier(table.name)}
