@@ -1,0 +1,46 @@
+"""The notebook's roll matrices and vintages."""
+
+from datetime import date
+
+import polars as pl
+
+from loanmetrics.engine import roll, run
+from loanmetrics.engine import vintage as ages
+from loanmetrics.engine.book import Book
+from loanmetrics.errors import unknown
+
+
+def roll_matrix(book: Book, since: date, by: str = "book") -> pl.LazyFrame:
+    """Of the loans that stood in each DPD bucket on ``since``: where each stands on the book's day.
+
+    One row per group, bucket then and bucket now (or paid, written_off): loans, the balance they owed then in minor
+    units, and the shares of both, which sum to 1 over each bucket's row. Null where no loan stood in the bucket.
+
+    >>> from loanmetrics import Book, roll_matrix
+    >>> matrix = roll_matrix(Book.sample(), date(2026, 5, 31)).collect()
+    >>> matrix.filter(pl.col("from_dpd_bucket") == "1-6")["loans_share"].sum()
+    1.0
+    """
+    keys = _keys(by)
+    schema = pl.Schema({**dict.fromkeys(keys, pl.String()), **roll.SCHEMA})
+    return pl.defer(lambda: roll.roll_matrix(book, since, keys), schema=schema)
+
+
+def vintage(book: Book, dpd: int = 30, by: str = "book") -> pl.LazyFrame:
+    """By month of disbursement and age: the share of loans that were ever more than ``dpd`` days past due.
+
+    Null where some loan of the month is younger than that on the book's day. Amounts are in minor units.
+
+    >>> from loanmetrics import Book, vintage
+    >>> vintage(Book.sample(), dpd=30).collect().columns[:2]
+    ['vintage', 'months_on_book']
+    """
+    keys = _keys(by)
+    schema = pl.Schema({**dict.fromkeys(keys, pl.String()), **ages.SCHEMA})
+    return pl.defer(lambda: ages.vintages(book, dpd, keys), schema=schema)
+
+
+def _keys(by: str) -> tuple[str, ...]:
+    if by not in run.GROUPS:
+        raise unknown("grouping", by, run.GROUPS)
+    return run.GROUPS[by]

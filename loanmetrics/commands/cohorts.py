@@ -1,0 +1,136 @@
+"""Loans that started together, and where they went."""
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loanmetrics.commands import shared
+from loanmetrics.commands.shared import AsOf, FormatOption, Output
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from loanmetrics.jobs.cohorts import Cohorts
+    from loanmetrics.jobs.days import Where
+
+Officers = Annotated[list[str] | None, typer.Option("--officer", help="Only this officer; may be repeated.")]
+Regions = Annotated[list[str] | None, typer.Option("--region", help="Only this region; may be repeated.")]
+Branches = Annotated[list[str] | None, typer.Option("--branch", help="Only this branch; may be repeated.")]
+
+
+class What(StrEnum):
+    """What a table on the screen counts."""
+
+    LOANS = "loans"
+    MONEY = "money"
+
+
+class By(StrEnum):
+    """Whose loans a file keeps apart."""
+
+    BOOK = "book"
+    REGION = "region"
+    BRANCH = "branch"
+    OFFICER = "officer"
+
+
+WhatOption = Annotated[What, typer.Option("--what", help="What a table counts; files have both.")]
+ByOption = Annotated[By, typer.Option("--by", help="Groups kept apart in a file.")]
+
+
+def roll_matrix(
+    first: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="Where loans come from.")
+    ],
+    as_of: AsOf = None,
+    officer: Officers = None,
+    region: Regions = None,
+    branch: Branches = None,
+    what: WhatOption = What.LOANS,
+    by: ByOption = By.BOOK,
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """Of the loans in each DPD bucket on one day, where they stand on a later one; every row sums to 100 %."""
+    from loanmetrics.jobs import cohorts as job
+
+    settings, where = shared.settings(), _where(officer, region, branch)
+    found = job.matrix(settings, first.date(), shared.day(as_of), where, by.value)
+    if _written(found, format_, output):
+        return
+    share = "loans_share" if what is What.LOANS else "balance_share"
+    size = "loans" if what is What.LOANS else "balance"
+    _wide(
+        found.rows, by, f"from {first.date()} to {found.day}", "from_dpd_bucket", "to_dpd_bucket", share, size
+    )
+
+
+def vintages(
+    dpd: Annotated[int, typer.Option(min=0, help="Ever more days past due than this.")] = 30,
+    as_of: AsOf = None,
+    officer: Officers = None,
+    region: Regions = None,
+    branch: Branches = None,
+    what: WhatOption = What.LOANS,
+    by: ByOption = By.BOOK,
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """By month of disbursement and months on book, the share of loans that were ever so late; blank if too young."""
+    from loanmetrics.jobs import cohorts as job
+
+    found = job.ever(shared.settings(), dpd, shared.day(as_of), _where(officer, region, branch), by.value)
+    if _written(found, format_, output):
+        return
+    share = "ever_loans_share" if what is What.LOANS else "ever_amount_share"
+    size = "loans" if what is What.LOANS else "amount"
+    _wide(
+        found.rows,
+        by,
+        f"ever over {dpd} days past due by {found.day}",
+        "vintage",
+        "months_on_book",
+        share,
+        size,
+    )
+
+
+def _where(officer: list[str] | None, region: list[str] | None, branch: list[str] | None) -> "Where":
+    from loanmetrics.jobs.days import Where
+
+    return Where(officer or (), region or (), branch or ())
+
+
+def _written(found: "Cohorts", format_: shared.Format | None, output: Path | None) -> bool:
+    """Whether the result was asked for by a machine."""
+    from loanmetrics.jobs.cohorts import KINDS
+
+    if shared.format_of(format_, output) is shared.Format.TABLE:
+        return False
+    shared.print_frame(found.rows, "", format_, output, kinds=KINDS)
+    return True
+
+
+def _wide(rows: "pl.DataFrame", by: By, title: str, down: str, across: str, share: str, size: str) -> None:
+    """A table on the screen: one line for each group and cohort, a column for each place it went to."""
+    from loanmetrics import console
+    from loanmetrics.jobs.cohorts import KINDS, wide
+
+    console.say(f"{title}\n")
+    for group, lines in wide(rows, down, across, share, size):
+        if by is not By.BOOK:
+            console.say(f"{by} {group}")
+        console.show_rows(
+            [
+                {name: console.cell(value, _kind(name, down, KINDS[size])) for name, value in line.items()}
+                for line in lines
+            ],
+            {down: "text"},
+        )
+
+
+def _kind(name: str, down: str, size: str) -> str:
+    return {down: "text", "of": size}.get(name, "ratio")

@@ -1,0 +1,135 @@
+"""Roll matrices and vintages of a day, as the run that published it knew the loans."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+import psycopg
+
+from loanmetrics.engine.book import Book
+from loanmetrics.engine.roll import roll_matrix
+from loanmetrics.engine.run import GROUPS
+from loanmetrics.engine.vintage import vintages
+from loanmetrics.errors import unknown
+from loanmetrics.facts.lake import Lake
+from loanmetrics.jobs import reading
+from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.days import Where, book_of, of_cells
+from loanmetrics.jobs.drilldown import knowledge
+from loanmetrics.jobs.running import lake_of
+from loanmetrics.settings import Settings
+from loanmetrics.store.session import connect
+
+KINDS = {
+    "loans": "bigint",
+    "balance": "money",
+    "loans_share": "ratio",
+    "balance_share": "ratio",
+    "vintage": "date",
+    "months_on_book": "int",
+    "amount": "money",
+    "ever_loans": "bigint",
+    "ever_amount": "money",
+    "ever_loans_share": "ratio",
+    "ever_amount_share": "ratio",
+}
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """A table of loans counted together, of a day as a run knew it."""
+
+    day: date
+    run_id: str
+    rows: pl.DataFrame
+
+
+def matrix(settings: Settings, since: date, as_of: date | None, where: Where, by: str = "book") -> Cohorts:
+    """Where the loans of ``since`` stand on a day, the newest published by default."""
+    with opened(settings) as url, connect(url, "loanmetrics show roll-matrix") as connection:
+        return matrix_of(settings, connection, lake_of(settings, connection), since, as_of, where, by)
+
+
+def matrix_of(
+    settings: Settings,
+    connection: psycopg.Connection,
+    lake: Lake,
+    since: date,
+    as_of: date | None,
+    where: Where,
+    by: str = "book",
+) -> Cohorts:
+    """The same over a session that is open."""
+    run_id, book = _book(connection, lake, as_of, where)
+    with ThreadPoolExecutor(settings.readers) as pool:
+        return Cohorts(book.as_of, run_id, roll_matrix(book, since, _keys(by), pool))
+
+
+def ever(settings: Settings, dpd: int, as_of: date | None, where: Where, by: str = "book") -> Cohorts:
+    """By month of disbursement and age, how many loans were ever later than ``dpd`` days."""
+    with opened(settings) as url, connect(url, "loanmetrics show vintages") as connection:
+        return ever_of(settings, connection, lake_of(settings, connection), dpd, as_of, where, by)
+
+
+def ever_of(
+    settings: Settings,
+    connection: psycopg.Connection,
+    lake: Lake,
+    dpd: int,
+    as_of: date | None,
+    where: Where,
+    by: str = "book",
+) -> Cohorts:
+    """The same over a session that is open."""
+    run_id, book = _book(connection, lake, as_of, where)
+    with ThreadPoolExecutor(settings.readers) as pool:
+        return Cohorts(book.as_of, run_id, vintages(book, dpd, _keys(by), pool))
+
+
+def wide(
+    rows: pl.DataFrame, down: str, across: str, share: str, size: str
+) -> Iterator[tuple[str, list[dict[str, object]]]]:
+    """For people: by group, a line for each cohort with its size (``of``) and a share for each place it went to."""
+    keys = rows.columns[: rows.columns.index(down)]
+    name = pl.concat_str(keys, separator=" / ") if keys else pl.lit("")
+    # Where loans go, every way out has a share of the whole; a vintage is as large at every age.
+    whole = pl.col(size).sum() if across == "to_dpd_bucket" else pl.col(size).first()
+    named = rows.with_columns(name.alias("group"), pl.col(down, across).cast(pl.String))
+    sizes = named.group_by("group", down, maintain_order=True).agg(whole.alias("of"))
+    shares = named.pivot(across, index=["group", down], values=share, aggregate_function=None)
+    lines = sizes.join(shares, on=["group", down], how="left", maintain_order="left")
+    for (group,), part in lines.group_by("group", maintain_order=True):
+        yield str(group), part.drop("group").to_dicts()
+
+
+def _book(connection: psycopg.Connection, lake: Lake, as_of: date | None, where: Where) -> tuple[str, Book]:
+    """The chosen loans of a day's book."""
+    day, _ = reading.dated(connection, as_of)
+    version = knowledge(connection, lake, day)
+    book = book_of(lake, version, day)
+    if not where:
+        return version.run_id, book
+    cells = book.facts.cells.filter(where.chosen)
+    _insist(book, where)
+    some = tuple(of_cells(shard, cells["cell"]) for shard in book.facts.shards)
+    return version.run_id, Book(replace(book.facts, shards=some), day, book.policy)
+
+
+def _insist(book: Book, where: Where) -> None:
+    """Refuse names that nobody has."""
+    given = {"officer_id": where.officer_id, "region": where.region, "branch": where.branch}
+    for column, names in given.items():
+        known = book.facts.cells[column].unique().to_list()
+        if column == "officer_id":
+            known += book.facts.officers[column].to_list()
+        for name in names:
+            if name not in known:
+                raise unknown(column.removesuffix("_id"), name, known)
+
+
+def _keys(by: str) -> Sequence[str]:
+    if by not in GROUPS:
+        raise unknown("grouping", by, GROUPS)
+    return GROUPS[by]

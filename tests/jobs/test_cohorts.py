@@ -1,0 +1,71 @@
+"""Roll matrices and vintages of published days, on the screen and in files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import loanmetrics as lm
+from loanmetrics.errors import UsageError
+from tests import support
+from tests.jobs.conftest import Cli
+from tests.jobs.small import DAY
+
+
+@pytest.fixture
+def published(run: Cli, small: str) -> str:
+    assert run(small, "compute", "--as-of", str(DAY))[0] == 0
+    return small
+
+
+def test_a_matrix_on_the_screen(run: Cli, published: str) -> None:
+    code, out, err = run(published, "show", "roll-matrix", "--from", "2026-03-08")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["from", "2026-03-08", "to", str(DAY)]
+    # L1 and L2 had not paid their first installment on 8 March, L3 had, L4 and L5 more than that.
+    assert next(line for line in lines if line[:1] == ["1-6"])[:2] == ["1-6", "0"]
+    assert next(line for line in lines if line[:1] == ["7-30"])[1:6] == ["2", "0.0", "%", "0.0", "%"]
+
+
+def test_a_matrix_of_some_in_a_file(run: Cli, published: str, tmp_path: Path) -> None:
+    file = tmp_path / "matrix.json"
+    words = ("show", "roll-matrix", "--from", "2026-03-08", "--officer", "O1", "--by", "branch")
+    assert run(published, *words, "--output", str(file))[0] == 0
+    rows = json.loads(file.read_text())
+    assert {row["branch"] for row in rows} == {"Ikeja"}
+    assert sum(row["loans"] for row in rows) == 3
+    assert sum(float(row["balance"]) for row in rows) == 2200.0
+
+
+def test_vintages_on_the_screen(run: Cli, published: str) -> None:
+    code, out, err = run(published, "show", "vintages", "--dpd", "6", "--what", "money")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0][:6] == ["ever", "over", "6", "days", "past", "due"]
+    assert next(line for line in lines if line[:1] == ["2026-02-01"])[1] == "4,500.00"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("roll-matrix", "--from", str(DAY)), f"error: {DAY} is not before {DAY}"),
+        (("roll-matrix", "--from", "2026-03-08", "--officer", "O9"), "error: unknown officer: O9"),
+        (("vintages", "--branch", "Ikja"), "error: unknown branch: Ikja\nhint: did you mean Ikeja?"),
+        (("vintages", "--as-of", "2027-01-01"), "error: there are no figures of 2027-01-01"),
+    ],
+)
+def test_what_cannot_be_shown(run: Cli, published: str, words: tuple[str, ...], said: str) -> None:
+    code, out, err = run(published, "show", *words)
+    assert code in (1, 2)
+    assert (out, err[: len(said)]) == ("", said)
+
+
+def test_in_a_notebook() -> None:
+    book = lm.Book.sample()
+    matrix = lm.roll_matrix(book, support.SAMPLE_DAY.replace(day=1), by="region")
+    assert matrix.collect_schema() == matrix.collect().schema
+    table = lm.vintage(book, 30)
+    assert table.collect_schema() == table.collect().schema
+    with pytest.raises(UsageError, match="unknown grouping"):
+        lm.vintage(book, by="banch")
