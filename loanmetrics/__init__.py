@@ -9,6 +9,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loanmetrics.cohorts import roll_matrix, vintage
+    from loanmetrics.explanation import explain, rollforward, statement
     from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
     from loanmetrics.policy import Policy
 
@@ -20,13 +22,23 @@ __all__ = [
     "band",
     "compute",
     "diff",
+    "explain",
     "expr",
     "frame",
     "history",
     "loans",
     "metrics",
+    "roll_matrix",
+    "rollforward",
     "sql",
+    "statement",
+    "vintage",
 ]
+HOMES = {
+    "Policy": "loanmetrics.policy",
+    **dict.fromkeys(("roll_matrix", "vintage"), "loanmetrics.cohorts"),
+    **dict.fromkeys(("explain", "rollforward", "statement"), "loanmetrics.explanation"),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -35,8 +47,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'loanmetrics' has no attribute {name!r}")
     import importlib
 
-    home = "loanmetrics.policy" if name == "Policy" else "loanmetrics.notebook"
-    return getattr(importlib.import_module(home), name)
+    return getattr(importlib.import_module(HOMES.get(name, "loanmetrics.notebook")), name)
 
 
 def __dir__() -> list[str]:

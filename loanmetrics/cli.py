@@ -13,10 +13,11 @@ from typing import Annotated
 import typer
 
 import loanmetrics
-from loanmetrics.commands import admin
+from loanmetrics.commands import admin, cohorts
 from loanmetrics.commands.audit import audit
 from loanmetrics.commands.compute import backfill, compute
 from loanmetrics.commands.diff import diff
+from loanmetrics.commands.explain import explain
 from loanmetrics.commands.load import load
 from loanmetrics.commands.members import members
 from loanmetrics.commands.serve import serve
@@ -61,9 +62,12 @@ app.command()(load)
 app.command()(compute)
 app.command()(backfill)
 app.command()(diff)
+app.command()(explain)
 app.command()(verify)
 app.command()(serve)
 app.command()(worker)
+show.command("roll-matrix")(cohorts.roll_matrix)
+show.command()(cohorts.vintages)
 app.add_typer(show, name="show")
 app.command()(admin.metrics)
 app.command()(admin.runs)

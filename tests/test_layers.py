@@ -15,7 +15,7 @@ PACKAGE = ROOT / "loanmetrics"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "commands", "console", "http", "testing"),
     ("jobs",),
-    ("notebook", "referee", "reference", "settings"),
+    ("cohorts", "explanation", "notebook", "referee", "reference", "settings"),
     ("facts", "store", "export"),
     ("engine",),
     ("policy", "tables", "errors"),

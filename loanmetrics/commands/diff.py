@@ -49,7 +49,7 @@ def _print(made: "DiffReport", kinds: dict[str, str]) -> None:
     from loanmetrics.jobs.diff import changed
 
     first, last = made.days
-    told = changed(made)
+    told = changed(made.shown)
     span = f"as of {first}" if first == last else f"{first} to {last}"
     console.say(f"{span}: {len(told):,} figures differ\n" if told else f"{span}: no figure differs")
     shown = told[:MOST_FIGURES]
@@ -57,8 +57,8 @@ def _print(made: "DiffReport", kinds: dict[str, str]) -> None:
         {
             "of": figure.of,
             "figure": figure.name,
-            **{name: _level(getattr(figure, name), kinds[figure.name]) for name in ("before", "after")},
-            "change": _step(figure.change, kinds[figure.name]),
+            **{name: level(getattr(figure, name), kinds[figure.name]) for name in ("before", "after")},
+            "change": step(figure.change, kinds[figure.name]),
         }
         for figure in shown
     ]
@@ -78,13 +78,13 @@ def _why(figure: "Changed", kind: str) -> str:
 
 
 def _cause(cause: "Cause", kind: str) -> str:
-    effect = f" {_step(cause.effect, kind)}" if cause.effect is not None else ""
+    effect = f" {step(cause.effect, kind)}" if cause.effect is not None else ""
     where = ": ".join(part for part in (cause.loan_id, cause.event) if part)
     often = f"{cause.times:,} times, most by " if cause.times > 1 else ""
     return f"{cause.name}{effect}" + (f" ({often}{where})" if where else "")
 
 
-def _level(value: Decimal | None, kind: str) -> str:
+def level(value: Decimal | None, kind: str) -> str:
     """A figure as it is published."""
     from loanmetrics import console
 
@@ -94,7 +94,7 @@ def _level(value: Decimal | None, kind: str) -> str:
     return console.cell(made, kind)
 
 
-def _step(value: Decimal | None, kind: str) -> str:
+def step(value: Decimal | None, kind: str) -> str:
     """A change with its sign; of ratios in percentage points, of scores in points."""
     if value is None:
         return "-"

@@ -57,6 +57,17 @@ class Facts:
     held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=HELD))
 
 
+def of_loans(facts: Facts, loan_ids: pl.Series) -> Facts:
+    """Only these loans, in memory; the names of everything else stay."""
+    shards = []
+    for shard in facts.shards:
+        loans = shard.loans.filter(pl.col("loan_id").is_in(loan_ids.implode())).collect()
+        mine = pl.col("loan").is_in(loans["loan"].implode())
+        schedule, repayments = pl.collect_all([shard.schedule.filter(mine), shard.repayments.filter(mine)])
+        shards.append(Shard(loans.lazy(), schedule.lazy(), repayments.lazy(), shard.ordered))
+    return replace(facts, shards=tuple(shards))
+
+
 @dataclass(frozen=True)
 class Book:
     """A lender's book at the end of one day under one policy: run = f(facts version, day, policy)."""

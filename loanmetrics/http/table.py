@@ -1,6 +1,6 @@
 """The one table of routes. What is not here does not exist; every route names the role it takes."""
 
-from loanmetrics.http.resources import audits, filters, loans, login, metrics
+from loanmetrics.http.resources import audits, explain, filters, loans, login, metrics
 from loanmetrics.http.routes import Route
 
 BASE = "/api/v1"
@@ -28,6 +28,26 @@ ROUTES: tuple[Route, ...] = (
         metrics.OfficerQuery,
         data=metrics.Officer,
         audited=True,
+    ),
+    Route(
+        "GET",
+        "/metrics/officers/{officer_id}/explanation",
+        "explanation",
+        "viewer",
+        "What one figure of an officer is made of, and how it came there from an earlier day",
+        explain.figure,
+        explain.ExplainQuery,
+        data=explain.Explained,
+    ),
+    Route(
+        "GET",
+        "/loans/{loan_id}/account",
+        "account",
+        "viewer",
+        "One loan: how it stands, its installments, its payments and which of them count",
+        explain.account,
+        explain.AccountQuery,
+        data=explain.Account,
     ),
     Route(
         "GET",

@@ -90,16 +90,16 @@ def diff(
     return DiffReport(days, shown, pl.concat([shown, *more]), tuple(_notes(logged)))
 
 
-def changed(made: DiffReport) -> list[Changed]:
-    """The figures to be shown, their causes by kind."""
-    by_kind = made.shown.group_by(*FIGURE, "cause", maintain_order=True).agg(
+def changed(shown: pl.DataFrame) -> list[Changed]:
+    """Changed figures, their causes by kind."""
+    by_kind = shown.group_by(*FIGURE, "cause", maintain_order=True).agg(
         pl.when(pl.col("effect").null_count() == 0).then(pl.col("effect").sum()),
         pl.len().alias("times"),
         pl.col("loan_id", "event").first(),
     )
     largest = by_kind.sort(pl.col("effect").abs(), descending=True, nulls_last=True, maintain_order=True)
     causes: dict[tuple[Any, ...], list[Cause]] = {
-        key: [] for key in made.shown.select(FIGURE).unique(maintain_order=True).iter_rows()
+        key: [] for key in shown.select(FIGURE).unique(maintain_order=True).iter_rows()
     }
     for row in largest.select(*FIGURE, "cause", "effect", "times", "loan_id", "event").iter_rows():
         causes[row[: len(FIGURE)]].append(Cause(*row[len(FIGURE) :]))

@@ -48,7 +48,7 @@ def diff(
     was, is_ = then or load(), now or load()
     cells = run.cells(before, was), run.cells(after, is_)
     made = Diff(before, after, was, is_, cells, effects(before, after, was, is_, among))
-    _add_up(made, additive(is_))
+    add_up(made, additive(is_))
     return made
 
 
@@ -57,7 +57,7 @@ def effects(
 ) -> pl.DataFrame:
     """Every effect alone, without a look at the loans that did not change: not checked to add up."""
     first, last = (Ground(book, means, used_channels(book)) for book, means in ((before, then), (after, now)))
-    return _effects(first, last, additive(now), among)
+    return between(first, last, among)
 
 
 def additive(catalogue: Catalogue) -> list[str]:
@@ -65,8 +65,9 @@ def additive(catalogue: Catalogue) -> list[str]:
     return [measure.name for measure in catalogue.measures.values() if measure.kind == "sum"]
 
 
-def _effects(first: Ground, last: Ground, names: list[str], among: pl.Series | None) -> pl.DataFrame:
-    """The steps of the ground first, then loan by loan its events, each in their order."""
+def between(first: Ground, last: Ground, among: pl.Series | None = None) -> pl.DataFrame:
+    """Every effect: the steps of the ground first, then loan by loan its events, each in their order."""
+    names = additive(last.catalogue)
     steps = ground.path(first, last)
     said = pl.DataFrame(
         {STEP: range(len(steps)), "cause": [s.cause for s in steps], "event": [s.event for s in steps]},
@@ -88,7 +89,7 @@ def _effects(first: Ground, last: Ground, names: list[str], among: pl.Series | N
     ).drop(STEP)
 
 
-def _add_up(made: Diff, names: list[str]) -> None:
+def add_up(made: Diff, names: list[str]) -> None:
     """Refuse causes that do not add up to the change, in any place, for any measure."""
     was, is_ = (cells.select(*PLACE, *set(names).intersection(cells.columns)) for cells in made.cells)
     parts = [was, made.effects.select(*PLACE, *names), is_.with_columns(-pl.exclude(PLACE))]

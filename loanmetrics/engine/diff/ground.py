@@ -10,7 +10,7 @@ from loanmetrics.engine.book import Book, Shard
 from loanmetrics.engine.catalogue import Catalogue
 from loanmetrics.engine.diff import causes, wording
 from loanmetrics.engine.run import PLACE
-from loanmetrics.engine.state import Channels, channels, open_shard, used_channels
+from loanmetrics.engine.state import Channels, State, channels, open_shard, used_channels
 
 PAR15 = "par15_mid_month"
 STEP = "step"
@@ -38,7 +38,11 @@ class Ground:
 
         Nothing to PAR15 of the latest 15th where that was frozen: then ``frozen`` counts.
         """
-        loans = open_shard(shard, self.book, self.reference).frame()
+        return self.of(open_shard(shard, self.book, self.reference), names)
+
+    def of(self, state: State, names: Sequence[str]) -> pl.DataFrame:
+        """The same of a shard that is open already, on this ground's day."""
+        loans = state.frame()
         values = loans.select("cell", *(self._value(name) for name in names))
         frozen = PAR15 in names and not self.book.frozen_par15.is_empty()
         return values.with_columns(pl.lit(0, pl.Int64).alias(PAR15)) if frozen else values

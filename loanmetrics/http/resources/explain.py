@@ -1,0 +1,222 @@
+"""Why a figure is what it is: what it is made of, how it came there, and a loan's account."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+
+from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.statement import Statement
+from loanmetrics.errors import NotFoundError, suggest
+from loanmetrics.http.fields import money
+from loanmetrics.http.parameters import Dated, Text
+from loanmetrics.http.problems import ProblemError
+from loanmetrics.http.resources.metrics import meta
+from loanmetrics.http.routes import Answer, Asked
+from loanmetrics.jobs import catalogue
+from loanmetrics.jobs import explain as job
+from loanmetrics.jobs.diff import Cause, Changed, changed
+from loanmetrics.jobs.drilldown import knowledge
+
+Number = Decimal | float | int | bool | None
+LOAN_MONEY = frozenset(
+    (
+        *("total_outstanding", "arrears_amount", "overpaid", "principal_outstanding", "interest_outstanding"),
+        *("fees_outstanding", "total_principal_paid", "total_interest_paid", "total_fees_paid"),
+    )
+)
+ROW_MONEY = frozenset(
+    ("principal", "interest", "fee", "fees", "penalty", "waiver", "amount", "cumulative", "credited")
+)
+
+
+class ExplainQuery(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which figure, of which day, and since when; how many of its loans to show."""
+
+    metric: Text = "risk_score"
+    start_date: date | None = None
+    loans: Annotated[int, msgspec.Meta(ge=0, le=500)] = 20
+
+
+class AccountQuery(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which day."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A measure or metric that the formula reads."""
+
+    name: str
+    value: Number
+
+
+class Term(msgspec.Struct, frozen=True):
+    """What one term of a score costs."""
+
+    term: str
+    weight: int
+    share: str
+    lost: float
+
+
+class Why(msgspec.Struct, frozen=True):
+    """One kind of cause: all it did, how often, and the loan and event that did most. Null effect: no evidence."""
+
+    cause: str
+    effect: Decimal | None
+    times: int
+    loan_id: str | None
+    event: str
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A figure on both days; the effects of its causes sum exactly to the change."""
+
+    figure: str
+    before: Decimal | None
+    after: Decimal | None
+    change: Decimal | None
+    causes: list[Why]
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A branch's part in a ratio's change: by its own ratio's change (``rate``), by its weight's (``mix``)."""
+
+    part: str
+    before: float | None
+    after: float | None
+    rate: float
+    mix: float
+
+
+class Since(msgspec.Struct, frozen=True):
+    """How the figure, and every measure beneath it that moved, came from an earlier day."""
+
+    date: date
+    run_id: str
+    figures: list[Moved]
+    mix: list[Share]
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A figure of an officer: what it is made of and the loans that add most to it, measure by measure."""
+
+    officer_id: str
+    metric: str
+    title: str
+    formula: str
+    about: str
+    value: Number
+    band: str | None
+    reason: str | None
+    made_of: list[Made]
+    terms: list[Term]
+    loans: list[dict[str, Any]]
+    total_loans: int
+    since: Since | None
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A loan as it stood on a day, its installments, its payments."""
+
+    loan: dict[str, Any]
+    installments: list[dict[str, Any]]
+    payments: list[dict[str, Any]]
+
+
+def figure(asked: Asked) -> Answer:
+    """One officer's figure explained."""
+    query: ExplainQuery = asked.query
+    if query.metric not in (known := load().metrics):
+        raise ProblemError.bad("metric", suggest(query.metric, known))
+    reading = asked.desk.reading(query.date)
+    if query.start_date and query.start_date >= reading.day:
+        raise ProblemError.bad("start_date", f"must be before {reading.day}")
+    officer_id = asked.path["officer_id"]
+    if officer_id not in reading.officers["officer_id"]:
+        raise NotFoundError(f"there is no officer {officer_id}")
+    desk = asked.desk
+    with desk.reader() as reader:
+        made = job.explained(
+            desk.settings, reader, desk.lake, officer_id, query.metric, reading.day, query.start_date
+        )
+    return Answer(_explained(made, query.loans), meta(reading))
+
+
+def account(asked: Asked) -> Answer:
+    """One loan's installments and payments."""
+    reading = asked.desk.reading(asked.query.date)
+    with asked.desk.reader() as reader:
+        version = knowledge(reader, asked.desk.lake, reading.day)
+        made = job.account(asked.desk.lake, version, reading.day, asked.path["loan_id"])
+    return Answer(_account(made), {**meta(reading), "known_at": version.run_id})
+
+
+def _explained(made: job.Explained, loans: int) -> Explained:
+    metric, kinds = made.metric, catalogue.kinds()
+    shown = made.loans.head(loans).to_dicts()
+    return Explained(
+        officer_id=made.officer_id,
+        metric=metric.name,
+        title=metric.title,
+        formula=metric.formula,
+        about=metric.about,
+        value=_number(made.value, kinds[metric.name]),
+        band=made.band,
+        reason=metric.reason if made.value is None else None,
+        made_of=[Made(it.name, _number(it.value, kinds[it.name])) for it in made.inputs],
+        terms=[Term(term.name, term.weight, term.share, term.lost) for term in made.terms],
+        loans=[
+            {name: _number(value, kinds.get(name, "text")) for name, value in row.items()} for row in shown
+        ],
+        total_loans=len(made.loans),
+        since=_since(made.since, kinds) if made.since else None,
+    )
+
+
+def _since(since: job.Since, kinds: dict[str, str]) -> Since:
+    return Since(
+        since.day,
+        since.run_id,
+        [_moved(figure, kinds[figure.name]) for figure in changed(since.causes)],
+        [
+            Share(part.name, _float(part.before), _float(part.after), float(part.rate), float(part.mix))
+            for part in since.parts
+        ],
+    )
+
+
+def _moved(figure: Changed, kind: str) -> Moved:
+    before, after, change = (_exact(value, kind) for value in (figure.before, figure.after, figure.change))
+    return Moved(figure.name, before, after, change, [_why(cause, kind) for cause in figure.causes])
+
+
+def _why(cause: Cause, kind: str) -> Why:
+    return Why(cause.name, _exact(cause.effect, kind), cause.times, cause.loan_id, cause.event)
+
+
+def _exact(value: Decimal | None, kind: str) -> Decimal | None:
+    return value.scaleb(-2) if value is not None and kind == "money" else value
+
+
+def _number(value: Any, kind: str) -> Any:
+    return money(value) if kind == "money" else value
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _account(made: Statement) -> Account:
+    return Account(
+        _paid(made.loan, LOAN_MONEY),
+        *(
+            [_paid(row, ROW_MONEY) for row in frame.to_dicts()]
+            for frame in (made.installments, made.payments)
+        ),
+    )
+
+
+def _paid(row: dict[str, Any], amounts: Sequence[str] | frozenset[str]) -> dict[str, Any]:
+    return {name: money(value) if name in amounts else value for name, value in row.items()}
