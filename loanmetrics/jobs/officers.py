@@ -57,12 +57,12 @@ class Tracks:
     officers: dict[str, list[float | None]]
 
 
-def listed(reader: Connection, primary: Connection, rows: pl.DataFrame) -> pl.LazyFrame:
+def listed(reader: Connection, primary: Connection, rows: pl.DataFrame) -> pl.DataFrame:
     """Officer rows with their channel and where their audits stand, the latter from the primary: it is never behind."""
-    standing = _standings(primary, rows["officer_id"].unique().to_list())
-    for looked_up in (store.channels(reader), standing):
+    officers = rows["officer_id"].unique().to_list()
+    for looked_up in (store.channels(reader, officers), _standings(primary, officers)):
         rows = rows.join(looked_up, on="officer_id", how="left", maintain_order="left")
-    return rows.lazy()
+    return rows
 
 
 def book(reading: Reading) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def officer(reader: Connection, primary: Connection, reading: Reading, officer_i
     mine = reading.officers.filter(pl.col("officer_id") == officer_id)
     if mine.is_empty():
         raise NotFoundError(f"there is no officer {officer_id}")
-    row = listed(reader, primary, mine).collect()
+    row = listed(reader, primary, mine)
     earlier = reading.day - timedelta(reading.stamp.policy().roll_days)
     stored = [name for name in row.columns if name not in (*LOOKED_UP, "officer_id", "calculation_date")]
     before = series(reader, earlier, earlier, [name for name in stored if name in mine.columns], [officer_id])

@@ -58,9 +58,12 @@ def is_stored(connection: psycopg.Connection, day: date) -> bool:
     return row == (True,)
 
 
-def channels(connection: psycopg.Connection) -> pl.DataFrame:
-    """The primary channel of every listed officer."""
-    rows = connection.execute("SELECT officer_id, primary_channel FROM officers").fetchall()
+def channels(connection: psycopg.Connection, officer_ids: Sequence[str] | None = None) -> pl.DataFrame:
+    """The primary channel of these officers, by default of all; those who are not listed have none."""
+    rows = connection.execute(
+        "SELECT officer_id, primary_channel FROM officers WHERE %(all)s OR officer_id = ANY(%(some)s)",
+        {"all": officer_ids is None, "some": list(officer_ids or ())},
+    ).fetchall()
     return pl.DataFrame(rows, schema={"officer_id": pl.String(), "channel": pl.String()}, orient="row")
 
 

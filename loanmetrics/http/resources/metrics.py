@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -16,6 +17,11 @@ from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs import officers as job
 from loanmetrics.jobs.listing import Listing
 from loanmetrics.jobs.reading import Reading
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from loanmetrics.http.desk import Desk
 
 MOST_DAYS = 400
 MOST_TRACKS = 100
@@ -168,9 +174,7 @@ def officers(asked: Asked) -> Listing:
     if query.start_date or query.end_date:
         return _series(asked)
     reading = asked.desk.reading(query.date)
-    with asked.desk.reader() as reader, asked.desk.database() as primary:
-        rows = job.listed(reader, primary, reading.officers)
-    return _chosen(Listing(rows, ("officer_id",), "officer_id", meta(reading)), query)
+    return _chosen(_listing(asked, reading.officers, ("officer_id",), "officer_id", meta(reading)), query)
 
 
 def _series(asked: Asked) -> Listing:
@@ -180,10 +184,26 @@ def _series(asked: Asked) -> Listing:
     if not 0 <= (query.end_date - query.start_date).days < MOST_DAYS:
         raise ProblemError.bad("end_date", f"must be within {MOST_DAYS} days from start_date")
     key = ("calculation_date", "officer_id")
-    with asked.desk.reader() as reader, asked.desk.database() as primary:
+    with asked.desk.reader() as reader:
         stored = job.series(reader, query.start_date, query.end_date, _columns(asked), query.officer_id)
-        rows = job.listed(reader, primary, stored)
-    return _chosen(Listing(rows, key, "date,officer_id", meta(asked.desk.reading(None))), query)
+    listing = _listing(asked, stored, key, "date,officer_id", meta(asked.desk.reading(None)))
+    return _chosen(listing, query)
+
+
+def _listing(
+    asked: Asked, rows: "pl.DataFrame", key: tuple[str, ...], sort: str, about: Mapping[str, Any]
+) -> Listing:
+    """Channels and audits are looked up for the rows shown only, unless the choice or the order rests on them."""
+    query: OfficersQuery = asked.query
+    steps = {step.strip().removeprefix("-") for step in query.sort.split(",")}
+    if query.channel or steps.intersection(job.LOOKED_UP):
+        return Listing(_looked_up(asked.desk, rows).lazy(), key, sort, about)
+    return Listing(rows.lazy(), key, sort, about, partial(_looked_up, asked.desk))
+
+
+def _looked_up(desk: "Desk", rows: "pl.DataFrame") -> "pl.DataFrame":
+    with desk.reader() as reader, desk.database() as primary:
+        return job.listed(reader, primary, rows)
 
 
 def _columns(asked: Asked) -> list[str]:
