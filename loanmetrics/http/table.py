@@ -1,6 +1,6 @@
 """The one table of routes. What is not here does not exist; every route names the role it takes."""
 
-from loanmetrics.http.resources import audits, explain, filters, loans, login, metrics
+from loanmetrics.http.resources import audits, cohorts, explain, filters, loans, login, metrics
 from loanmetrics.http.routes import Route
 
 BASE = "/api/v1"
@@ -90,6 +90,26 @@ ROUTES: tuple[Route, ...] = (
         metrics.OfficerQuery,
         data=metrics.Whole,
         warm=True,
+    ),
+    Route(
+        "GET",
+        "/cohorts/roll-matrix",
+        "roll-matrix",
+        "viewer",
+        "Of the loans in each DPD bucket on one day, where they stand on a later one",
+        cohorts.matrix,
+        cohorts.MatrixQuery,
+        fields=cohorts.MATRIX,
+    ),
+    Route(
+        "GET",
+        "/cohorts/vintages",
+        "vintages",
+        "viewer",
+        "By month of disbursement and age, how many loans were ever so many days past due",
+        cohorts.vintages,
+        cohorts.VintagesQuery,
+        fields=cohorts.VINTAGES,
     ),
     Route(
         "GET",

@@ -9,8 +9,8 @@ import polars as pl
 import psycopg
 
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.roll import roll_matrix
-from loanmetrics.engine.run import GROUPS
+from loanmetrics.engine.roll import FROM, TO, roll_matrix
+from loanmetrics.engine.run import GROUPS, PLACE
 from loanmetrics.engine.vintage import vintages
 from loanmetrics.errors import unknown
 from loanmetrics.facts.lake import Lake
@@ -44,6 +44,20 @@ class Cohorts:
     day: date
     run_id: str
     rows: pl.DataFrame
+
+    @property
+    def placed(self) -> pl.LazyFrame:
+        """The rows for readers: all columns of a place, null where rows are not kept apart by them; buckets as text.
+
+        ``from_order`` and ``to_order`` say where a bucket stands among them.
+        """
+        missing = [pl.lit(None, pl.String).alias(name) for name in PLACE if name not in self.rows.columns]
+        buckets = [name for name in (FROM, TO) if name in self.rows.columns]
+        order = [
+            pl.col(name).to_physical().cast(pl.Int32).alias(name.replace("dpd_bucket", "order"))
+            for name in buckets
+        ]
+        return self.rows.lazy().with_columns(*missing, *order, pl.col(buckets).cast(pl.String))
 
 
 def matrix(settings: Settings, since: date, as_of: date | None, where: Where, by: str = "book") -> Cohorts:

@@ -1,0 +1,107 @@
+"""Loans that started together, and where they went: roll matrices and vintages."""
+
+from datetime import date, timedelta
+from typing import Literal
+
+from loanmetrics.engine.roll import FROM, TO
+from loanmetrics.engine.run import PLACE
+from loanmetrics.engine.vintage import AGE, VINTAGE
+from loanmetrics.http.fields import Field, Fields
+from loanmetrics.http.parameters import DatedPaging, Days, Texts
+from loanmetrics.http.problems import ProblemError
+from loanmetrics.http.resources.metrics import meta
+from loanmetrics.http.routes import Asked
+from loanmetrics.jobs import cohorts
+from loanmetrics.jobs.drilldown import Where
+from loanmetrics.jobs.listing import Listing
+
+MONTH = timedelta(days=30)
+_PLACE: Fields = (
+    Field("officer_id", "text", "With by=officer"),
+    Field("region", "text", "With by=region or by=branch"),
+    Field("branch", "text", "With by=branch"),
+)
+MATRIX: Fields = (
+    *_PLACE,
+    Field(FROM, "text", "DPD bucket on start_date", sortable=False, null=False),
+    Field(TO, "text", "DPD bucket on the day, paid or written_off", sortable=False, null=False),
+    Field("loans", "bigint", "Loans that went this way", null=False),
+    Field("balance", "money", "What they owed on start_date", null=False),
+    Field("loans_share", "ratio", "Of all loans in the same bucket on start_date; they sum to 1"),
+    Field("balance_share", "ratio", "Of what all of these owed"),
+    Field("from_order", "int", "The place of the first bucket, 0 being current", shown=False, null=False),
+    Field(
+        "to_order",
+        "int",
+        "The place of the second one; paid and written off are the last",
+        shown=False,
+        null=False,
+    ),
+)
+VINTAGES: Fields = (
+    *_PLACE,
+    Field(VINTAGE, "date", "First day of the month of disbursement", null=False),
+    Field(AGE, "int", "Months since disbursement", null=False),
+    Field("loans", "bigint", "Loans disbursed", null=False),
+    Field("amount", "money", "Amount disbursed", null=False),
+    Field(
+        "ever_loans",
+        "bigint",
+        "Of those, ever more than dpd days past due by that age; null while any is younger",
+    ),
+    Field("ever_amount", "money", "Amount disbursed of those"),
+    Field("ever_loans_share", "ratio"),
+    Field("ever_amount_share", "ratio"),
+)
+
+
+class CohortsQuery(DatedPaging, frozen=True, kw_only=True):
+    """Which loans, kept apart by whom."""
+
+    region: Texts = ()
+    branch: Texts = ()
+    officer_id: Texts = ()
+    by: Literal["book", "region", "branch", "officer"] = "book"
+
+
+class MatrixQuery(CohortsQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From ``start_date``, by default 30 days earlier, to ``date``."""
+
+    start_date: date | None = None
+
+
+class VintagesQuery(CohortsQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ever more than ``dpd`` days past due."""
+
+    dpd: Days = 30
+
+
+def matrix(asked: Asked) -> Listing:
+    """Where the loans of one day stand on a later one."""
+    query: MatrixQuery = asked.query
+    reading = asked.desk.reading(query.date)
+    first = query.start_date or reading.day - MONTH
+    if first >= reading.day:
+        raise ProblemError.bad("start_date", f"must be before {reading.day}")
+    with asked.desk.reader() as reader:
+        found = cohorts.matrix_of(
+            asked.desk.settings, reader, asked.desk.lake, first, reading.day, _where(query), query.by
+        )
+    about = {**meta(reading), "known_at": found.run_id}
+    return Listing(found.placed, (*PLACE, "from_order", "to_order"), "from_order,to_order", about)
+
+
+def vintages(asked: Asked) -> Listing:
+    """How late the loans of each month ever were, by age."""
+    query: VintagesQuery = asked.query
+    reading = asked.desk.reading(query.date)
+    with asked.desk.reader() as reader:
+        found = cohorts.ever_of(
+            asked.desk.settings, reader, asked.desk.lake, query.dpd, reading.day, _where(query), query.by
+        )
+    about = {**meta(reading), "known_at": found.run_id}
+    return Listing(found.placed, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
+
+
+def _where(query: CohortsQuery) -> Where:
+    return Where(query.officer_id, query.region, query.branch)
