@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loanmetrics.cohorts import roll_matrix, vintage
+    from loanmetrics.cohorts import certainty, roll_matrix, vintage
     from loanmetrics.explanation import explain, rollforward, statement
     from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
     from loanmetrics.policy import Policy
@@ -20,6 +20,7 @@ __all__ = [
     "Policy",
     "agg",
     "band",
+    "certainty",
     "compute",
     "diff",
     "explain",
@@ -36,7 +37,7 @@ __all__ = [
 ]
 HOMES = {
     "Policy": "loanmetrics.policy",
-    **dict.fromkeys(("roll_matrix", "vintage"), "loanmetrics.cohorts"),
+    **dict.fromkeys(("certainty", "roll_matrix", "vintage"), "loanmetrics.cohorts"),
     **dict.fromkeys(("explain", "rollforward", "statement"), "loanmetrics.explanation"),
 }
 

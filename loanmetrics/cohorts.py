@@ -1,9 +1,10 @@
-"""The notebook's roll matrices and vintages."""
+"""The notebook's roll matrices, vintages and intervals: what is told of many loans at once."""
 
 from datetime import date
 
 import polars as pl
 
+from loanmetrics.engine import certainty as intervals
 from loanmetrics.engine import roll, run
 from loanmetrics.engine import vintage as ages
 from loanmetrics.engine.book import Book
@@ -38,6 +39,21 @@ def vintage(book: Book, dpd: int = 30, by: str = "book") -> pl.LazyFrame:
     keys = _keys(by)
     schema = pl.Schema({**dict.fromkeys(keys, pl.String()), **ages.SCHEMA})
     return pl.defer(lambda: ages.vintages(book, dpd, keys), schema=schema)
+
+
+def certainty(book: Book, metric: str, by: str = "officer") -> pl.LazyFrame:
+    """How much a ratio can be trusted, group by group, those that stand out most first.
+
+    Intervals (95 %), funnel limits (99.8 %, if all were like the book), the value drawn towards the book's, and
+    whether the group is high, low, inside or too few. Only of ratios of two sums over loans.
+
+    >>> from loanmetrics import Book, certainty
+    >>> certainty(Book.sample(), "fimr").collect().columns[-1]
+    'stands'
+    """
+    keys = _keys(by)
+    schema = pl.Schema({**dict.fromkeys(keys, pl.String()), **intervals.SCHEMA})
+    return pl.defer(lambda: intervals.certainty(book, metric, keys), schema=schema)
 
 
 def _keys(by: str) -> tuple[str, ...]:

@@ -98,6 +98,22 @@ def vintages(
     )
 
 
+def certainty(
+    metric: Annotated[
+        str, typer.Argument(metavar="METRIC", help="A ratio of two sums over loans, e.g. fimr.")
+    ],
+    as_of: AsOf = None,
+    by: Annotated[By, typer.Option("--by", help="Whose ratios.")] = By.OFFICER,
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """How much a ratio of few loans can be trusted: intervals, funnel limits, and who stands out of them."""
+    from loanmetrics.jobs import cohorts as job
+
+    found = job.trust(shared.settings(), metric, shared.day(as_of), by.value)
+    shared.print_frame(found.rows, ",".join(found.rows.columns), format_, output, kinds=job.KINDS)
+
+
 def _where(officer: list[str] | None, region: list[str] | None, branch: list[str] | None) -> "Where":
     from loanmetrics.jobs.days import Where
 

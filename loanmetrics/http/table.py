@@ -93,6 +93,16 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/cohorts/certainty",
+        "certainty",
+        "viewer",
+        "How much a ratio of few loans can be trusted: intervals, funnel limits, who stands out",
+        cohorts.certainty,
+        cohorts.CertaintyQuery,
+        fields=cohorts.CERTAINTY,
+    ),
+    Route(
+        "GET",
         "/cohorts/roll-matrix",
         "roll-matrix",
         "viewer",

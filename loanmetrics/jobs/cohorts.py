@@ -1,4 +1,4 @@
-"""Roll matrices and vintages of a day, as the run that published it knew the loans."""
+"""Roll matrices, vintages and intervals of a day, as the run that published it knew the loans."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,7 @@ import polars as pl
 import psycopg
 
 from loanmetrics.engine.book import Book
+from loanmetrics.engine.certainty import certainty
 from loanmetrics.engine.roll import FROM, TO, roll_matrix
 from loanmetrics.engine.run import GROUPS, PLACE
 from loanmetrics.engine.vintage import vintages
@@ -16,7 +17,7 @@ from loanmetrics.errors import unknown
 from loanmetrics.facts.lake import Lake
 from loanmetrics.jobs import reading
 from loanmetrics.jobs.database import opened
-from loanmetrics.jobs.days import Where, book_of, of_cells
+from loanmetrics.jobs.days import ALL, Where, book_of, of_cells
 from loanmetrics.jobs.drilldown import knowledge
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
@@ -34,6 +35,7 @@ KINDS = {
     "ever_amount": "money",
     "ever_loans_share": "ratio",
     "ever_amount_share": "ratio",
+    **dict.fromkeys(("value", "low", "high", "shrunk", "funnel_low", "funnel_high"), "ratio"),
 }
 
 
@@ -100,6 +102,26 @@ def ever_of(
     run_id, book = _book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
         return Cohorts(book.as_of, run_id, vintages(book, dpd, _keys(by), pool))
+
+
+def trust(settings: Settings, metric: str, as_of: date | None, by: str = "officer") -> Cohorts:
+    """How much each officer's ratio can be trusted, those that stand out most first."""
+    with opened(settings) as url, connect(url, "loanmetrics show certainty") as connection:
+        return trust_of(settings, connection, lake_of(settings, connection), metric, as_of, by)
+
+
+def trust_of(
+    settings: Settings,
+    connection: psycopg.Connection,
+    lake: Lake,
+    metric: str,
+    as_of: date | None,
+    by: str = "officer",
+) -> Cohorts:
+    """The same over a session that is open."""
+    run_id, book = _book(connection, lake, as_of, ALL)
+    with ThreadPoolExecutor(settings.readers) as pool:
+        return Cohorts(book.as_of, run_id, certainty(book, metric, _keys(by), pool))
 
 
 def wide(

@@ -46,9 +46,19 @@ def test_vintages_on_the_screen(run: Cli, published: str) -> None:
     assert next(line for line in lines if line[:1] == ["2026-02-01"])[1] == "4,500.00"
 
 
+def test_who_stands_out_on_the_screen(run: Cli, published: str) -> None:
+    code, out, err = run(published, "show", "certainty", "fimr")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[0] for line in lines if line and line[0] in ("O1", "O2")] == ["O2", "O1"]
+    assert next(line for line in lines if line[:1] == ["O1"])[1:4] == ["33.3", "%", "3"]
+    assert next(line for line in lines if line[:1] == ["O1"])[-2:] == ["too", "few"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("certainty", "risk_score"), "error: risk_score is no ratio of two sums over loans"),
         (("roll-matrix", "--from", str(DAY)), f"error: {DAY} is not before {DAY}"),
         (("roll-matrix", "--from", "2026-03-08", "--officer", "O9"), "error: unknown officer: O9"),
         (("vintages", "--branch", "Ikja"), "error: unknown branch: Ikja\nhint: did you mean Ikeja?"),
@@ -65,6 +75,8 @@ def test_in_a_notebook() -> None:
     book = lm.Book.sample()
     matrix = lm.roll_matrix(book, support.SAMPLE_DAY.replace(day=1), by="region")
     assert matrix.collect_schema() == matrix.collect().schema
+    trusted = lm.certainty(book, "par7", by="branch")
+    assert trusted.collect_schema() == trusted.collect().schema
     table = lm.vintage(book, 30)
     assert table.collect_schema() == table.collect().schema
     with pytest.raises(UsageError, match="unknown grouping"):

@@ -6,8 +6,9 @@ from typing import Literal
 from loanmetrics.engine.roll import FROM, TO
 from loanmetrics.engine.run import PLACE
 from loanmetrics.engine.vintage import AGE, VINTAGE
+from loanmetrics.errors import UsageError
 from loanmetrics.http.fields import Field, Fields
-from loanmetrics.http.parameters import DatedPaging, Days, Texts
+from loanmetrics.http.parameters import DatedPaging, Days, Text, Texts
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
@@ -55,6 +56,21 @@ VINTAGES: Fields = (
 )
 
 
+CERTAINTY: Fields = (
+    *_PLACE,
+    Field("value", "ratio", "The ratio, unrounded"),
+    Field("loans", "bigint", "Loans that say anything about it", null=False),
+    Field("low", "ratio", "95 % interval, lower end"),
+    Field("high", "ratio", "95 % interval, upper end"),
+    Field("shrunk", "ratio", "Drawn towards the book's, the more the fewer its loans"),
+    Field(
+        "funnel_low", "ratio", "Where 99.8 % of groups of this size would begin, if all were like the book"
+    ),
+    Field("funnel_high", "ratio", "And where they would end"),
+    Field("stands", "text", "high, low or inside of the funnel; too few loans to say", null=False),
+)
+
+
 class CohortsQuery(DatedPaging, frozen=True, kw_only=True):
     """Which loans, kept apart by whom."""
 
@@ -74,6 +90,26 @@ class VintagesQuery(CohortsQuery, frozen=True, kw_only=True, forbid_unknown_fiel
     """Ever more than ``dpd`` days past due."""
 
     dpd: Days = 30
+
+
+class CertaintyQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which ratio, of whom."""
+
+    metric: Text = "fimr"
+    by: Literal["book", "region", "branch", "officer"] = "officer"
+
+
+def certainty(asked: Asked) -> Listing:
+    """How much each ratio can be trusted."""
+    query: CertaintyQuery = asked.query
+    reading, desk = asked.desk.reading(query.date), asked.desk
+    try:
+        with desk.reader() as reader:
+            found = cohorts.trust_of(desk.settings, reader, desk.lake, query.metric, reading.day, query.by)
+    except UsageError as error:
+        raise ProblemError.bad("metric", str(error)) from None
+    about = {**meta(reading), "known_at": found.run_id}
+    return Listing(found.placed, PLACE, "-value", about)
 
 
 def matrix(asked: Asked) -> Listing:
