@@ -6,7 +6,8 @@ LoanmetricsError          exit 1   something failed; the message says what, the 
 ├── GateError             exit 4   the figures did not pass a gate: nothing was published
 ├── DataError             exit 1   input that cannot be read at all (a bad *row* is quarantined instead)
 ├── StoreError            exit 1   the database, or the embedded server, could not do its part
-│   └── UnreachableError  1    the database cannot be reached at the moment
+│   ├── UnreachableError  1    the database cannot be reached at the moment
+│   └── RemoteError       1    the object store of facts could not do its part
 ├── NotFoundError         exit 1   what was asked for is not there
 ├── ConflictError         exit 1   the state of things does not allow this
 ├── PreconditionFailedError   1    somebody else was faster: look again before writing
@@ -61,6 +62,10 @@ class StoreError(LoanmetricsError):
 
 class UnreachableError(StoreError):
     """The database cannot be reached; it may be back in a moment."""
+
+
+class RemoteError(StoreError):
+    """The object store of facts could not do its part; what was published before stands."""
 
 
 class NotFoundError(LoanmetricsError):

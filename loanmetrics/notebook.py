@@ -21,7 +21,10 @@ from loanmetrics.engine.history import by_day
 from loanmetrics.engine.history.sums import sums
 from loanmetrics.errors import DataError, StoreError, UsageError, unknown
 from loanmetrics.facts import lake, prepare, raw
+from loanmetrics.facts.remote import Remote
+from loanmetrics.facts.version import CURRENT
 from loanmetrics.policy import Policy
+from loanmetrics.settings import FACTS, STORE, bare_address, default_home
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -54,6 +57,7 @@ class Book(core.Book):
     ) -> "Book":
         """A book from a folder of Parquet or CSV, a facts folder, frames by table name, or a PostgreSQL URL.
 
+        A facts folder may lie in an object store: ``s3://BUCKET/PREFIX/FOLDER``.
         ``known_at`` opens a facts folder as an earlier run knew it, under that run's policy if none is given.
         """
         if known_at is not None:
@@ -266,13 +270,14 @@ def _facts(source: str | Path | Mapping[str, Any], policy: Policy) -> core.Facts
         return _from_raw(lambda connection: raw.from_frames(connection, source), policy)
     if str(source).startswith(("postgresql://", "postgres://")):
         return _from_database(str(source), policy)
+    kept = _lake(source)
+    if kept is not None:
+        return kept.facts(kept.current)
     folder = Path(source)
     if not folder.is_dir():
         raise UsageError(
             f"{folder} is no folder", "give a folder, frames by table name, or a postgresql:// URL"
         )
-    if (folder / "manifest.json").is_file():
-        return lake.open_facts(folder)
     return _from_raw(lambda connection: raw.from_folder(connection, folder, policy), policy)
 
 
@@ -280,11 +285,19 @@ def _known(
     source: str | Path | Mapping[str, Any], run_id: str, as_of: date, policy: Policy | None
 ) -> tuple[core.Facts, date, Policy]:
     """What an earlier run of a facts folder knew."""
-    if isinstance(source, Mapping) or not (Path(source) / "manifest.json").is_file():
+    kept = None if isinstance(source, Mapping) else _lake(source)
+    if kept is None:
         raise UsageError("known_at is for a facts folder, which keeps what earlier runs knew")
-    opened = lake.Lake(Path(source))
-    version = opened.version(run_id)
-    return opened.facts(version), as_of, policy or Policy.from_dict(version.policy)
+    version = kept.version(run_id)
+    return kept.facts(version), as_of, policy or Policy.from_dict(version.policy)
+
+
+def _lake(source: str | Path) -> lake.Lake | None:
+    """The facts folder that a source names, if it does; what lies in a store comes into the user's data folder."""
+    if re.match(STORE, str(source)):
+        remote = Remote.at(bare_address(str(source)))
+        return lake.Lake(default_home() / FACTS / remote.folder, remote)
+    return lake.Lake(Path(source)) if (Path(source) / CURRENT).is_file() else None
 
 
 def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> core.Facts:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -34,6 +35,7 @@ HELP = {
     "database_url": "PostgreSQL to work on; unset: the embedded server",
     "home": "folder of the embedded server and of derived files",
     "facts_dir": "folder of versioned facts, within home unless absolute",
+    "facts_url": "object store that has the facts too: s3://BUCKET/PREFIX, gs, abfs or file; unset: facts_dir alone",
     "shard_loans": "loans per shard: memory grows with it",
     "readers": "parallel readers of the source",
     "scheduler": "Dask scheduler whose workers compute, tcp://HOST:PORT; unset: threads of this process",
@@ -56,6 +58,12 @@ HELP = {
 }
 BIND = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^unix:/.+$"
 REDIS = r"^(rediss?(\+cluster|\+sentinel)?|unix)://."
+STORE = r"^(s3|gs|abfss?)://[^/:@?#\s]|^file:///[^?#\s]"
+# What may follow the question mark: nothing that would let anybody in.
+STORE_OPTIONS = {
+    *("region", "scheme", "endpoint_override", "project_id", "retry_limit_seconds", "tenant_id", "client_id"),
+    *("enable_tls", "credential_kind", "blob_storage_authority", "dfs_storage_authority"),
+}
 SCHEDULER = r"^(tcp|tls)://[^/\s]+:\d{1,5}$"
 ORIGIN = r"^https?://[^/?#\s*]+$"
 SECRETS = (
@@ -80,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     home: Path = msgspec.field(default_factory=default_home)
     facts_dir: Path = FACTS
+    facts_url: Annotated[str, msgspec.Meta(pattern=STORE)] | None = None
     shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
     readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     scheduler: Annotated[str, msgspec.Meta(pattern=SCHEDULER)] | None = None
@@ -104,6 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.source_url and self.change_detection == "triggers":
             raise UsageError("settings: source_url has no log of ours", 'set change_detection = "hashes"')
+        if self.facts_url:
+            bare_address(self.facts_url)
         msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
         for proxy in self.proxies:
             ip_network(proxy)
@@ -177,6 +188,20 @@ def metrics_folder() -> Path | None:
     """Where this process counts together with others, if it does."""
     folder = os.environ.get(METRICS)
     return Path(folder) if folder else None
+
+
+def bare_address(url: str) -> str:
+    """The address of an object store, refused if it holds more than that: it is told in errors and written to disk.
+
+    >>> bare_address("s3://lender/facts?region=eu-west-1")
+    's3://lender/facts?region=eu-west-1'
+    """
+    parts = urlsplit(url)
+    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if ":" in parts.netloc or not options <= STORE_OPTIONS:
+        hint = "credentials come from the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise UsageError("the address of the object store holds more than an address", hint)
+    return url
 
 
 def masked(text: str) -> str:

@@ -4,12 +4,16 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loanmetrics.testing import Databases, databases
+from tests.bucket import KINDS, Bucket, made, served
 
+BUCKETS = count(1)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -33,6 +37,23 @@ def empty_database(databases: Databases) -> Iterator[str]:
     """The URL of an empty database of the test's own."""
     with databases.empty() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """Where S3 is served."""
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(params=KINDS)
+def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty object store of the test's own: a folder, then S3."""
+    if request.param == "file":
+        return Bucket(f"file://{tmp_path / 'bucket'}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    return made(request.getfixturevalue("s3"), f"bucket-{next(BUCKETS)}")
 
 
 @pytest.fixture(autouse=True)

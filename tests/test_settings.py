@@ -71,6 +71,36 @@ def test_a_cache_is_named_by_its_url_and_its_password_is_masked(tmp_path: Path, 
     assert "hush" not in settings.describe()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://lender/facts?region=eu-west-1",
+        "s3://lender?endpoint_override=minio.example:9000&scheme=https",
+        "gs://lender/facts",
+        "abfs://lender@account.dfs.core.windows.net/facts",
+        "file:///mnt/facts",
+    ],
+)
+def test_facts_may_be_shared_by_an_object_store(tmp_path: Path, url: str) -> None:
+    settings = load(tmp_path, LOANMETRICS_FACTS_URL=url)
+    assert settings.facts_url == url
+    assert f"facts_url = {url}  # LOANMETRICS_FACTS_URL" in settings.describe()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://ada:hush@lender/facts",
+        "abfs://lender:hush@account/facts",
+        "s3://lender/facts?region=x&secret_key=hush",
+    ],
+)
+def test_an_object_store_with_a_secret_in_its_address_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UsageError, match="AWS_ACCESS_KEY_ID") as error:
+        load(tmp_path, LOANMETRICS_FACTS_URL=url)
+    assert "hush" not in str(error.value)
+
+
 def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "lender.toml"
     file.parent.mkdir()
@@ -95,6 +125,8 @@ def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
         ('bind = "8000"', {}, "at `$.bind`"),
         ("", {"LOANMETRICS_SCHEDULER": "10.0.0.1:8786"}, "at `$.scheduler`"),
         ('redis_url = "http://cache"', {}, "at `$.redis_url`"),
+        ('facts_url = "/mnt/facts"', {}, "at `$.facts_url`"),
+        ('facts_url = "s3:///facts"', {}, "at `$.facts_url`"),
         ('cors_origins = ["*"]', {}, "at `$.cors_origins[0]`"),
         ("", {"LOANMETRICS_CORS_ORIGINS": "https://a.example/path"}, "at `$.cors_origins[0]`"),
         ("", {"LOANMETRICS_PROXIES": "10.0.0.0/8, the proxy"}, "'the proxy' does not appear to be"),

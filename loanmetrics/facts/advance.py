@@ -15,15 +15,13 @@ from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import (
     LEDGER,
     ORDERS,
-    SHARDED,
     SMALL_ORDERS,
     SOURCE_TABLES,
     Lake,
-    ShardFiles,
-    Version,
     inhabited,
 )
 from loanmetrics.facts.prepare import MONEY_SUMS, Intake, Known
+from loanmetrics.facts.version import SHARDED, ShardFiles, Version
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:
@@ -141,6 +139,7 @@ def advance(
         next_loan=last.next_loan + len(now.loans),
         rows=rows,
         sums=sums,
+        stored=last.stored,
         **about,
     )
     return Advanced(version, before, now, source)
@@ -165,7 +164,7 @@ def _with_newest(
     small = [shard for shard in last.shards if shard.loans < shard_loans // SMALL_SHARE]
     small = small if len(small) >= SMALL_SHARDS else []
     gone = lake.small(last, "gone")["loan"]
-    taken_in = [*(_without(lake, shard, gone, before) for shard in small), now]
+    taken_in = [*(_without(lake, last, shard, gone, before) for shard in small), now]
     parts = {kind: _ordered(pl.concat([getattr(rows, kind) for rows in taken_in]), kind) for kind in SHARDED}
     for kind, frame in parts.items():
         path = lake.path(f"{kind}-{run_id}-0000.parquet")
@@ -175,9 +174,9 @@ def _with_newest(
     return (*(shard for shard in last.shards if shard not in small), made)
 
 
-def _without(lake: Lake, files: ShardFiles, gone: pl.Series, before: Rows) -> Rows:
+def _without(lake: Lake, last: Version, files: ShardFiles, gone: pl.Series, before: Rows) -> Rows:
     """What still stands of one shard."""
-    shard = lake.shard(files, pl.concat([gone, before.loans["loan"].cast(gone.dtype)]))
+    shard = lake.shard(last, files, pl.concat([gone, before.loans["loan"].cast(gone.dtype)]))
     return Rows(*pl.collect_all([shard.loans, shard.schedule, shard.repayments]))
 
 

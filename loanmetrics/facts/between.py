@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from loanmetrics.facts.lake import Lake, ShardFiles, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import ShardFiles, Version
 
 
 def touched(lake: Lake, one: Version, other: Version) -> pl.Series:
@@ -18,7 +19,7 @@ def _loans(lake: Lake, version: Version, other: Version) -> Iterator[pl.Series]:
     gone, elsewhere = (lake.small(each, "gone")["loan"] for each in (version, other))
     shared = {shard.name for shard in other.shards}
     for shard in version.shards:
-        standing = lake.shard(shard, gone).loans
+        standing = lake.shard(version, shard, gone).loans
         if shard.name in shared:
             retired = _retired(shard, elsewhere, gone)
             if not len(retired):

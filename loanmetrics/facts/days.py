@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from secrets import token_hex
 from time import time
 
 import polars as pl
 
+from loanmetrics.facts.disk import UNDER_WAY, arriving
 from loanmetrics.store.embedded import locks
 
 FOLDER = "days"
 SUFFIX = ".arrow"
 BETWEEN = "_"
-UNDER_WAY = ".new"
 LONGEST_WRITE = 3600
 KEEP_SECONDS = 7 * 24 * 3600
 MOST_BYTES = 8 << 30
@@ -48,16 +47,8 @@ class Days:
 
     def keep(self, path: Path, frame: pl.DataFrame) -> None:
         """Write all of a file or nothing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{token_hex(4)}{UNDER_WAY}")
-        try:
-            with new.open("wb") as file:
-                frame.write_ipc(file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
+        with arriving(path) as file:
+            frame.write_ipc(file)
 
     def used(self, paths: Collection[Path]) -> None:
         """Remember that these files were read now."""

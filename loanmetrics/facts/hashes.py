@@ -9,7 +9,7 @@ seeds both stayed the same: about once in 2^128 partitions that changed.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -20,10 +20,12 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from loanmetrics.errors import DataError
 from loanmetrics.facts.extract import Snapshot, partitions, reader
-from loanmetrics.facts.lake import SOURCE_TABLES, Lake, Version
+from loanmetrics.facts.lake import SOURCE_TABLES, Lake
 from loanmetrics.facts.leaves import SCHEMA, Content, Leaf, Leaves
 from loanmetrics.facts.prepare import MONEY_SUMS
+from loanmetrics.facts.version import Version
 from loanmetrics.store.changes import Touched
 from loanmetrics.tables import MINOR_PER_UNIT, TABLES, Table, facts_only
 
@@ -75,7 +77,7 @@ def find(
     """Hash all partitions of a snapshot; with a ``reason`` nothing can be told, and the next run goes by this one."""
     parts = [(table, leaf) for table in SOURCE_TABLES for leaf in partitions(held.leader, table)]
     before = last.leaves if last else {}
-    why = reason or _doubt(lake, before)
+    why = reason or _doubt(lake, last)
     with _readers(held, readers) as sessions:
         contents = {} if why else dict(zip(parts, sessions.each(_whole, parts), strict=True))
         kept = {part: leaf for part, found in contents.items() if (leaf := _same(before, part, found))}
@@ -95,10 +97,12 @@ def find(
     return Found(leaves, _touched(lake, before, leaves))
 
 
-def _doubt(lake: Lake, before: Leaves) -> str | None:
-    if not before:
+def _doubt(lake: Lake, last: Version | None) -> str | None:
+    if last is None or not last.leaves:
         return "the last run took no hashes"
-    return None if lake.leaves.holds(before) else "hashes of the last run are missing"
+    with suppress(DataError):
+        lake.bring(last, last.leaf_files)
+    return None if lake.leaves.holds(last.leaves) else "hashes of the last run are missing"
 
 
 def _same(before: Leaves, part: Part, found: Content) -> Leaf | None:

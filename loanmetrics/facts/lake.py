@@ -3,14 +3,15 @@
 A file is written once and never changed, so a reader is never blocked and an old version stays readable for as
 long as its manifest is kept. A loan whose rows changed stands, whole, under a new key in a newer shard; its old key
 is listed in ``gone``. Readers open the manifest of a completed run, never what lies newest in the folder.
+Where an object store is set, it has all of that too; what is not in the folder is brought here when it is asked for.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -21,16 +22,25 @@ from loanmetrics.facts import days, leaves
 from loanmetrics.facts.days import Days
 from loanmetrics.facts.disk import replace, sync
 from loanmetrics.facts.leaves import LeafFiles, Leaves
+from loanmetrics.facts.mirror import Mirror
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.quoting import one_file
+from loanmetrics.facts.remote import Remote
+from loanmetrics.facts.version import (
+    CURRENT,
+    MANIFESTS,
+    SHARDED,
+    ShardFiles,
+    Version,
+    decoded,
+    encoded,
+    manifest,
+)
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-FORMAT: Final = 2
-CURRENT = "manifest.json"
-SHARDED = ("loans", "schedule", "repayments")
 NAMED = ("cells", "officers", "channels", "methods", "holidays", "par15")
 SOURCE_TABLES = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
 # No figure is made of it, but principal is held to it.
@@ -55,69 +65,21 @@ SMALL_ORDERS = {
 PARQUET = "FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 262144"
 
 
-class ShardFiles(msgspec.Struct, frozen=True):
-    """One shard: files ``loans-<name>.parquet``, ``schedule-...``, ``repayments-...``; keys ``first`` to ``last``."""
-
-    name: str
-    loans: int
-    first: int
-    last: int
-
-    def retired(self, gone: pl.Series) -> pl.Series:
-        """The loans of this shard among those whose keys are ``gone``."""
-        return gone.filter(gone.is_between(self.first, self.last))
-
-
-class Day(msgspec.Struct, frozen=True):
-    """The sums that a version gave on one day, so that the next run of that day need not start afresh."""
-
-    as_of: date
-    measures: str
-    findings: dict[str, int]
-
-
-class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One version of the facts: everything a figure of its run depends on, beside the engine itself.
-
-    ``small`` names the file of each small table: the dimensions, ``gone`` (retired loan keys), ``held`` (rows
-    held back), ``odd`` (findings by loan), ``sums`` (the day's sums by cell). ``rows`` and ``sums`` are totals of what
-    was read, by source table; ``mark`` is where the source's change log stood, or else
-    ``leaves`` what its partitions held.
-    """
-
-    run_id: str
-    engine: str
-    policy: dict[str, Any]
-    shards: tuple[ShardFiles, ...]
-    small: dict[str, str]
-    next_loan: int
-    rows: dict[str, int]
-    sums: dict[str, int]
-    mark: dict[str, Any] | None = None
-    leaves: Leaves = {}
-    day: Day | None = None
-    format: Literal[2] = FORMAT
-
-    @property
-    def files(self) -> frozenset[str]:
-        """Names of all files this version needs."""
-        sharded = (f"{kind}-{shard.name}.parquet" for kind in SHARDED for shard in self.shards)
-        return frozenset((*sharded, *self.small.values()))
-
-
 @dataclass(frozen=True)
 class Lake:
-    """A folder of facts files and manifests."""
+    """A folder of facts files and manifests, and the store that has them too, if there is one."""
 
     folder: Path
+    remote: Remote | None = None
 
     def path(self, name: str) -> Path:
         """Where a file of this lake lies."""
         return self.folder / name
 
-    def manifest(self, run_id: str) -> Path:
-        """Where a run's manifest lies."""
-        return self.folder / "manifests" / f"{run_id}.json"
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """The way to the store."""
+        return Mirror(self.folder, self.remote) if self.remote else None
 
     @property
     def days(self) -> Days:
@@ -130,43 +92,72 @@ class Lake:
         return LeafFiles(self.folder / leaves.FOLDER)
 
     def holds(self, run_id: str) -> bool:
-        """Whether a run's manifest and all files it names are here."""
-        return self.manifest(run_id).is_file() and all(
-            self.path(name).is_file() for name in self.version(run_id).files
-        )
+        """Whether all that a run knew can be read."""
+        if not self._knows(run_id):
+            return False
+        version = self.version(run_id)
+        if self.mirror:
+            return self.mirror.gives(version, version.files)
+        return all(self.path(name).is_file() for name in version.files)
 
     def version(self, run_id: str) -> Version:
         """The facts as a run knew them."""
-        path = self.manifest(run_id)
-        if not path.is_file():
+        if not self._knows(run_id):
             raise DataError(f"the facts of run {run_id} are not kept here", "loanmetrics runs")
-        return _read(path)
+        path = self.path(manifest(run_id))
+        return decoded(path.read_bytes(), path)
+
+    def to_go_on_from(self, run_id: str) -> Version:
+        """The facts as a run knew them, to be shared by the next: a store that lost them is to get them again."""
+        version = self.version(run_id)
+        if self.remote and version.lies_at(str(self.remote)) and self.remote.has(manifest(run_id)):
+            return version
+        return msgspec.structs.replace(version, stored=msgspec.UNSET)
+
+    def _knows(self, run_id: str) -> bool:
+        return self.mirror.knows(run_id) if self.mirror else self.path(manifest(run_id)).is_file()
 
     @cached_property
     def current(self) -> Version:
         """The version of the last run that completed."""
         path = self.path(CURRENT)
-        if not path.is_file():
-            raise DataError(f"{self.folder} holds no facts", "it has no manifest.json; extract or load first")
-        return _read(path)
+        here = path.read_bytes() if path.is_file() else None
+        content = self.remote.read(CURRENT) if self.remote else here
+        if content is None:
+            where = self.remote or self.folder
+            raise DataError(f"{where} holds no facts", "it has no manifest.json; extract or load first")
+        return decoded(content, path)
 
-    def keep(self, version: Version) -> None:
-        """Have a run's files on disk and write its manifest, before the run completes."""
+    def keep(self, version: Version) -> Version:
+        """Have a run's files on disk, in the store if there is one, and their manifest, before the run completes."""
         for name in version.files:
             if version.run_id in name:
                 sync(self.path(name))
-        replace(self.manifest(version.run_id), msgspec.json.encode(version))
+        if self.mirror:
+            return self.mirror.push(version, version.in_store, version.files | version.leaf_files)
+        alone = msgspec.structs.replace(version, stored=msgspec.UNSET)
+        replace(self.path(manifest(version.run_id)), encoded(alone))
+        return alone
 
     def point_to(self, version: Version) -> None:
         """Name the version that readers without a database open, after its run has completed."""
-        replace(self.path(CURRENT), msgspec.json.encode(version))
+        replace(self.path(CURRENT), encoded(version))
+        if self.remote:
+            self.remote.write(CURRENT, encoded(version))
+
+    def bring(self, version: Version, names: Iterable[str]) -> None:
+        """Have some of a version's files in the folder."""
+        if self.mirror:
+            self.mirror.pull(version, names)
 
     def small(self, version: Version, name: str) -> pl.DataFrame:
         """One of a version's small tables."""
+        self.bring(version, [version.small[name]])
         return pl.read_parquet(self.path(version.small[name]))
 
     def facts(self, version: Version) -> Facts:
         """A version's facts, as lazy scans of its shards."""
+        self.bring(version, version.files)
         named = {name: self.small(version, name) for name in NAMED}
         held = self.small(version, "held").select(*HELD)
         return Facts(
@@ -176,14 +167,16 @@ class Lake:
 
     def shards(self, version: Version) -> Iterator[Shard]:
         """A version's shards, without the loans that stand elsewhere by now."""
+        self.bring(version, [name for shard in version.shards for name in shard.files])
         gone = self.small(version, "gone")["loan"]
-        return (self.shard(files, gone) for files in version.shards)
+        return (self.shard(version, shard, gone) for shard in version.shards)
 
-    def shard(self, files: ShardFiles, gone: pl.Series) -> Shard:
-        """One shard, without the loans whose keys are ``gone``."""
-        retired = files.retired(gone)
+    def shard(self, version: Version, shard: ShardFiles, gone: pl.Series) -> Shard:
+        """One shard of a version, without the loans whose keys are ``gone``."""
+        self.bring(version, shard.files)
+        retired = shard.retired(gone)
         kept = ~pl.col("loan").is_in(retired.implode()) if len(retired) else None
-        scans = [pl.scan_parquet(self.path(f"{kind}-{files.name}.parquet"), glob=False) for kind in SHARDED]
+        scans = [pl.scan_parquet(self.path(name), glob=False) for name in shard.files]
         loans, schedule, repayments = scans if kept is None else (scan.filter(kept) for scan in scans)
         return Shard(loans, schedule, repayments, ordered=True)
 
@@ -192,10 +185,10 @@ class Lake:
         needed: set[str] = set()
         shards: set[str] = set()
         newest: Leaves = {}
-        manifests = self.folder / "manifests"
+        manifests = self.folder / MANIFESTS
         for path in sorted(manifests.glob("*.json")) if manifests.is_dir() else ():
             if path.stem in keep:
-                version = _read(path)
+                version = decoded(path.read_bytes(), path)
                 needed |= version.files
                 shards |= {shard.name for shard in version.shards}
                 newest = version.leaves
@@ -273,13 +266,6 @@ def relate(connection: "DuckDBPyConnection", folder: Path, version: Version | No
 
 def _scan(lake: Lake, files: list[str]) -> str:
     return f"read_parquet([{', '.join(one_file(lake.path(name)) for name in files)}])"
-
-
-def _read(path: Path) -> Version:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Version)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{path} is no manifest of facts format {FORMAT}: {error}", "compute again") from None
 
 
 def in_memory(connection: "DuckDBPyConnection") -> Facts:

@@ -10,11 +10,10 @@ from loanmetrics.facts.lake import (
     PARQUET,
     SMALL_ORDERS,
     Lake,
-    ShardFiles,
-    Version,
 )
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.quoting import files_like, literal
+from loanmetrics.facts.version import ShardFiles, Version
 from loanmetrics.policy import Policy
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from loanmetrics.errors import (
     LoanmetricsError,
     NotFoundError,
     PreconditionFailedError,
+    RemoteError,
     TooManyAttemptsError,
     UsageError,
 )
@@ -40,6 +41,11 @@ def refusal(error: Exception, request: falcon.Request) -> ProblemError:
         if isinstance(error, kind):
             headers = CHALLENGE if status is HTTPStatus.UNAUTHORIZED else {}
             return ProblemError(status, str(error), headers=headers)
+    if isinstance(error, RemoteError):
+        LOG.warning("the facts are away: %s", error.message)
+        return ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "the facts cannot be reached just now", headers=RETRY_AFTER
+        )
     if isinstance(error, AWAY):
         LOG.warning("the database is away: %s", type(error).__name__)
         return ProblemError(

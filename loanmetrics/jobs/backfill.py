@@ -19,7 +19,7 @@ from loanmetrics.engine.loans import states
 from loanmetrics.errors import UsageError
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.extract import Source
-from loanmetrics.facts.lake import Version
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs import gates, restated
 from loanmetrics.jobs.executors import executor
 from loanmetrics.jobs.figures import outcome
@@ -71,8 +71,7 @@ def backfill(settings: Settings, first: date, last: date, policy: Policy) -> Ite
                 executor(settings, place.lake.folder) as pool,
             ):
                 synced = _facts(settings, place, version, this, policy)
-                version = synced.version
-                place.lake.keep(version)
+                version = place.lake.keep(synced.version)
                 changed = _publish(place, this, begin, synced, policy, pool)
             place.lake.point_to(version)
             announce(settings.redis_url, this.run_id)

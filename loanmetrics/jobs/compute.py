@@ -14,8 +14,9 @@ from loanmetrics.engine.book import Book
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts import raw
 from loanmetrics.facts.extract import Source
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import prepare
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs import restated
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.executors import executor, ready
@@ -72,7 +73,7 @@ def compute(
         synced = sync(settings, place, last, this.run_id, policy, why)
         made = _figures(settings, place.lake, synced, last, as_of, policy)
         version = remember(synced.version, last, place.lake, as_of, made.sums)
-        place.lake.keep(version)
+        version = place.lake.keep(version)
         done = _publish(place, this, made, synced, policy)
         place.lake.point_to(version)
         announce(settings.redis_url, this.run_id)

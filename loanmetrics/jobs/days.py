@@ -14,7 +14,8 @@ import loanmetrics
 from loanmetrics.engine import drilldown
 from loanmetrics.engine.book import Book, Shard
 from loanmetrics.facts.days import opened
-from loanmetrics.facts.lake import Lake, ShardFiles, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import ShardFiles, Version
 from loanmetrics.policy import Policy
 
 # Of more loans than this share of all, the whole day is made.
@@ -121,7 +122,7 @@ class Kept:
         """Make one file, unless it is there. Retired loans are in it too: earlier versions have them."""
         if path.exists():
             return False
-        shard = self.lake.shard(files, NONE_GONE)
+        shard = self.lake.shard(self.version, files, NONE_GONE)
         if path != self._whole(files):
             shard = of_cells(shard, self._cells["cell"])
         states, places = drilldown.stand(shard, self._book), self._every_cell.drop("loans")

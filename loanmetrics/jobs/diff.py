@@ -17,7 +17,8 @@ from loanmetrics.engine.diff.figures import figures, names_of
 from loanmetrics.engine.diff.shares import EXACT
 from loanmetrics.errors import DataError, UsageError, unknown
 from loanmetrics.facts.between import touched
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.policy import Policy

@@ -13,7 +13,8 @@ from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.loans import contributions
 from loanmetrics.engine.run import PLACE
 from loanmetrics.engine.state import channels
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs.days import ALL, Kept, Where, book_of, of_cells, whole
 from loanmetrics.settings import Settings
 from loanmetrics.store import people, runs

@@ -20,7 +20,8 @@ from loanmetrics.engine.rollforward import rollforward
 from loanmetrics.engine.statement import Statement
 from loanmetrics.errors import UsageError, unknown
 from loanmetrics.facts.between import touched
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs import reading
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.drilldown import Where, explains, knowledge, masked, with_names

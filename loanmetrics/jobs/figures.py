@@ -21,8 +21,9 @@ from loanmetrics.engine.state import Channels, State, channels
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.advance import Rows, write_small_table
 from loanmetrics.facts.extract import Source
-from loanmetrics.facts.lake import Day, Lake, Version
+from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import Intake
+from loanmetrics.facts.version import Day, Version
 from loanmetrics.jobs import gates
 from loanmetrics.jobs.sync import Synced
 from loanmetrics.store import runs

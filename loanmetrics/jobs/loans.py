@@ -12,7 +12,8 @@ from loanmetrics.engine import drilldown
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import PLACE
 from loanmetrics.errors import UsageError, unknown
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs import catalogue, reading
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.drilldown import Where, explains, knowledge, loan_rows, masked, with_names

@@ -20,7 +20,7 @@ from loanmetrics.engine.diff.figures import explained, names_of, of
 from loanmetrics.engine.diff.shares import OF, Side
 from loanmetrics.engine.run import PLACE
 from loanmetrics.facts.between import touched
-from loanmetrics.facts.lake import Version
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs.restated_rows import Told, measures_before, told_of
 from loanmetrics.jobs.running import Workplace
 from loanmetrics.policy import Policy

@@ -10,7 +10,9 @@ import psycopg
 
 import loanmetrics
 from loanmetrics.engine.catalogue import load
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.remote import Remote
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs.database import opened
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
@@ -60,7 +62,7 @@ class Workplace:
             return None, "first run"
         if not self.lake.holds(run_id):
             return None, f"the facts of run {run_id} are not here"
-        return self.lake.version(run_id), ""
+        return self.lake.to_go_on_from(run_id), ""
 
     def is_newest(self, day: date) -> bool:
         """Whether loans are to be shown as they stand on this day: nothing is published of a later one."""
@@ -89,6 +91,8 @@ def at_work(settings: Settings, application: str, *, tidy: bool = True) -> Itera
         yield Workplace(url, connection, lake)
         if tidy:
             changes.prune(connection)
+            if lake.mirror:
+                lake.mirror.sweep(runs.kept(connection))
 
 
 def lake_of(settings: Settings, connection: psycopg.Connection) -> Lake:
@@ -99,4 +103,6 @@ def lake_of(settings: Settings, connection: psycopg.Connection) -> Lake:
         " WHERE datname = current_database()"
     ).fetchone()
     assert row is not None
-    return Lake(settings.facts_dir.absolute() / f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}")
+    folder = f"{name}-{hashlib.sha256(row[0].encode()).hexdigest()[:8]}"
+    remote = Remote(settings.facts_url, folder) if settings.facts_url else None
+    return Lake(settings.facts_dir.absolute() / folder, remote)

@@ -14,8 +14,9 @@ import loanmetrics
 from loanmetrics.facts import hashes, raw
 from loanmetrics.facts.advance import Advanced, Rows, advance, coupled, held_of, known, rows_of
 from loanmetrics.facts.extract import Snapshot, Source, extract, snapshot
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import prepare
+from loanmetrics.facts.version import Version
 from loanmetrics.facts.writing import write
 from loanmetrics.jobs.running import Workplace
 from loanmetrics.policy import Policy

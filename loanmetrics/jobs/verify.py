@@ -13,7 +13,8 @@ from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.run import PLACE
 from loanmetrics.errors import GateError
 from loanmetrics.facts import lake as lakes
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs import gates, reading, second_opinion
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.drilldown import knowledge, stored_by
@@ -77,6 +78,7 @@ def _day(settings: Settings, connection: psycopg.Connection, as_of: date | None)
 
 def _cells(lake: Lake, version: Version, day: date) -> pl.DataFrame:
     with duckdb.connect() as second:
+        lake.bring(version, version.files)
         lakes.relate(second, lake.folder, version)
         return referee.cells(second, day, Policy.from_dict(version.policy))
 

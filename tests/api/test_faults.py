@@ -2,7 +2,9 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import falcon.testing
 import psycopg
@@ -12,10 +14,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from loanmetrics.http import app
 from loanmetrics.http.desk import open_desk
+from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
-from loanmetrics.store import tokens
+from loanmetrics.store import runs, tokens
 from loanmetrics.testing import Databases
-from tests.api.conftest import BASE, Api
+from tests.api.conftest import BASE, Api, opened
 
 
 @pytest.fixture
@@ -35,6 +38,30 @@ def test_without_a_database_everybody_is_asked_to_come_back(nowhere: falcon.test
     assert nowhere.simulate_get("/healthz").status_code == 200
     assert nowhere.simulate_get("/readyz").status_code == 503
     assert "loanmetrics_store_up 0.0" in nowhere.simulate_get("/metrics").text
+
+
+def test_a_server_of_its_own_shows_loans_by_the_store_and_waits_for_it(
+    published: Settings, api: Api, database_of: psycopg.Connection, tmp_path: Path
+) -> None:
+    bucket, away = tmp_path / "bucket", tmp_path / "away"
+    stored = published.but("test", facts_dir=tmp_path / "worker", facts_url=f"file://{bucket}")
+    shutil.copytree(published.facts_dir, stored.facts_dir)
+    mirror = lake_of(stored, database_of).mirror
+    assert mirror is not None
+    mirror.sweep(runs.kept(database_of))
+    [lake] = bucket.iterdir()
+    lake.rename(away)
+    lake.write_text("no folder")
+    server = opened(stored.but("test", facts_dir=tmp_path / "server"))
+    question = "/loans/fimr-drilldown?per_page=20"
+    found = server.get(question)
+    assert (found.status_code, found.headers["retry-after"]) == (503, "5")
+    assert found.json["detail"] == "the facts cannot be reached just now"
+    assert server.get("/metrics/officers").status_code == 200
+    lake.unlink()
+    away.rename(lake)
+    assert server.get(question).json["data"] == api.get(question).json["data"] != []
+    server.desk.close()
 
 
 def test_sessions_that_the_server_ended_are_replaced(api: Api, databases: Databases) -> None:

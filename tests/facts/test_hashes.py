@@ -11,7 +11,8 @@ import pytest
 
 from loanmetrics.facts import hashes
 from loanmetrics.facts.extract import snapshot
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.store.changes import LOAN_TABLES, Touched
 from loanmetrics.store.migrate import ensure_partitions
 from loanmetrics.store.session import connect

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import psycopg
 
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs.compute import compute
 from loanmetrics.jobs.drilldown import ALL, Where, explains, knowledge, loan_rows
 from loanmetrics.jobs.running import lake_of

@@ -13,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from loanmetrics.facts import days
+from loanmetrics.facts.disk import UNDER_WAY
 from loanmetrics.jobs.drilldown import Where
 from tests.jobs.lender import Lender, lender_at
 from tests.jobs.small import DAY
@@ -98,7 +99,7 @@ def told_loans(readers: Sequence[subprocess.Popen[str]]) -> list[str]:
 
 
 def unfinished(lender: Lender) -> list[Path]:
-    return list(lender.lake.days.folder.glob(f"*{days.UNDER_WAY}"))
+    return list(lender.lake.days.folder.glob(f"*{UNDER_WAY}"))
 
 
 def test_two_processes_make_a_day_at_once(lender: Lender) -> None:

@@ -14,7 +14,8 @@ from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.loans import states
 from loanmetrics.errors import GateError
 from loanmetrics.facts import extract, writing
-from loanmetrics.facts.lake import Lake, Version
+from loanmetrics.facts.lake import Lake
+from loanmetrics.facts.version import Version
 from loanmetrics.jobs import gates
 from tests import support
 from tests.jobs.conftest import Cli

@@ -51,6 +51,7 @@ def follower(small: str, home: Path, tmp_path: Path) -> Iterator[Working]:
     with working(small, home, "--no-schedule", "--every", "0.1") as worker:
         worker.leads()
         until(lambda: asked(small, OWED) == [("700.00",)])
+        until(lambda: worker.said(" rows changed in "))
         yield worker
 
 
