@@ -123,7 +123,7 @@ def whole(url: str, folder: str) -> list[Row]:
     from loanmetrics.jobs.figures import _afresh
     from loanmetrics.policy import Policy
     from loanmetrics.store.loan_states import replace_loans
-    from loanmetrics.store.migrate import ensure_partitions
+    from loanmetrics.store.partitions import ensure_partitions
 
     steps, lake, work = Steps(_postmaster(url)), Lake(Path(folder) / "lake"), Path(folder) / "work"
     connection = raw.connect(work)

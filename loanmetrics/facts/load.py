@@ -14,7 +14,7 @@ from loanmetrics.facts.reading import Layout, check, layout
 from loanmetrics.facts.sources import Source
 from loanmetrics.policy import Policy
 from loanmetrics.store import audit
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.tables import Table
 
 if TYPE_CHECKING:

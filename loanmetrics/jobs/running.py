@@ -17,7 +17,7 @@ from loanmetrics.jobs.database import opened
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import changes, runs
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.publish import newest_day
 from loanmetrics.store.session import connect
 

@@ -1,8 +1,10 @@
-"""Bringing a database up to date: numbered SQL files, columns of the catalogue, partitions."""
+"""Bringing a database up to date: numbered SQL files, columns of the catalogue, partitions.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import date
+yoyo is slow to import: what runs need of partitions is a module of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -14,13 +16,13 @@ from loanmetrics.errors import StoreError
 from loanmetrics.store import audit
 from loanmetrics.store.changes import watch
 from loanmetrics.store.ddl import TYPES, add_columns
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.session import connect
-from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS, TABLES
+from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
 
 FILES = "package:loanmetrics.store:migrations"
 LOCK = "hashtext('loanmetrics'), hashtext('migrate')"
 OFFICERS_ONLY = ("rank",)
-PARTITIONED = tuple(table.name for table in TABLES.values() if table.partition_by)
 
 Columns = Sequence[tuple[str, str]]
 
@@ -48,32 +50,6 @@ def migrate_if_new(url: str) -> None:
         found = connection.execute("SELECT to_regclass('metric_calculation_log') IS NULL").fetchone()
     if found == (True,):
         migrate(url)
-
-
-def ensure_partitions(
-    connection: psycopg.Connection, tables: Iterable[str] = PARTITIONED, days: Iterable[date] = ()
-) -> list[str]:
-    """Partitions for the months of ``days``, this month, three ahead, and rows in the default partition.
-
-    A table whose writers keep it busy is left for the next time: its rows are safe in the default
-    partition. Inserts wait until this is committed, so let it be a transaction of its own.
-    """
-    made: list[str] = []
-    months = sorted({day.replace(day=1) for day in days})
-    for table in tables:
-        with suppress(psycopg.errors.LockNotAvailable):
-            made += _ensure(connection, table, months)
-    return made
-
-
-def _ensure(connection: psycopg.Connection, table: str, months: list[date]) -> list[str]:
-    with connection.transaction():
-        row = connection.execute(
-            "SELECT loanmetrics_ensure_partitions(%s::regclass, %s::date[])", [table, months]
-        ).fetchone()
-    assert row is not None
-    made: list[str] = row[0]
-    return made
 
 
 def _watch(connection: psycopg.Connection) -> list[str]:

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from loanmetrics.store.frames import check_columns, column_types, columns, copy_in, fetch
 from loanmetrics.store.loan_states import replace_loans
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.runs import Outcome, Run, complete
 from loanmetrics.tables import (
     BRANCH_METRICS,

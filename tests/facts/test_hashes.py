@@ -14,7 +14,7 @@ from loanmetrics.facts.extract import snapshot
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.version import Version
 from loanmetrics.store.changes import LOAN_TABLES, Touched
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.session import connect
 from loanmetrics.tables import FACT_COLUMNS
 from tests.store.changing import LATER, LEND, SPLIT, Rows, pay, run

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 
 START = date(2026, 1, 1)
 OFFICERS = ("A", "B", "C", None)

@@ -8,7 +8,8 @@ import pytest
 from loanmetrics.errors import StoreError
 from loanmetrics.store import changes
 from loanmetrics.store.changes import LOAN_TABLES, WHOLE_TABLES, mark, prune, recall, touched, watch
-from loanmetrics.store.migrate import ensure_partitions, migrate
+from loanmetrics.store.migrate import migrate
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.session import connect
 from loanmetrics.testing import Databases
 from tests.store.changing import LATER, LEND, SPLIT, Reader, enable, pay, run, snapshot

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loanmetrics.store.changes import LOAN_TABLES, WHOLE_TABLES, prune
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.session import connect
 from tests.store.changing import Reader, run
 

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import psycopg
 import pytest
 
-from loanmetrics.store.migrate import PARTITIONED, ensure_partitions, migrate
+from loanmetrics.store.migrate import migrate
+from loanmetrics.store.partitions import PARTITIONED, ensure_partitions
 from loanmetrics.store.session import connect
 
 INSERT = b"INSERT INTO loans (loan_id, loan_amount, disbursement_date) VALUES (%s, 100, %s)"

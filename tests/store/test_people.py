@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from loanmetrics.store import people
-from loanmetrics.store.migrate import ensure_partitions
+from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.people import names
 from loanmetrics.store.session import connect
 
