@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loanmetrics.cohorts import certainty, roll_matrix, vintage
-    from loanmetrics.explanation import explain, rollforward, statement
+    from loanmetrics.explanation import explain, rollforward, statement, whatif
     from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
     from loanmetrics.policy import Policy
 
@@ -34,11 +34,12 @@ __all__ = [
     "sql",
     "statement",
     "vintage",
+    "whatif",
 ]
 HOMES = {
     "Policy": "loanmetrics.policy",
     **dict.fromkeys(("certainty", "roll_matrix", "vintage"), "loanmetrics.cohorts"),
-    **dict.fromkeys(("explain", "rollforward", "statement"), "loanmetrics.explanation"),
+    **dict.fromkeys(("explain", "rollforward", "statement", "whatif"), "loanmetrics.explanation"),
 }
 
 

@@ -25,6 +25,7 @@ from loanmetrics.commands.shared import settings
 from loanmetrics.commands.show import show
 from loanmetrics.commands.token import token
 from loanmetrics.commands.verify import verify
+from loanmetrics.commands.whatif import whatif
 from loanmetrics.commands.worker import worker
 from loanmetrics.errors import LoanmetricsError
 
@@ -63,6 +64,7 @@ app.command()(compute)
 app.command()(backfill)
 app.command()(diff)
 app.command()(explain)
+app.command()(whatif)
 app.command()(verify)
 app.command()(serve)
 app.command()(worker)

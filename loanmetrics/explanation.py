@@ -1,6 +1,7 @@
 """The notebook's explanations: what a figure is made of, how it came there, and one loan's account."""
 
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
@@ -14,7 +15,10 @@ from loanmetrics.engine.explain import points
 from loanmetrics.engine.metric import Metric
 from loanmetrics.engine.rollforward import rollforward as roll
 from loanmetrics.engine.statement import Statement
+from loanmetrics.engine.whatif import SCHEMA as SCHEMA_OF_BANDS
+from loanmetrics.engine.whatif import whatif as compare
 from loanmetrics.errors import UsageError, unknown
+from loanmetrics.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,18 @@ def rollforward(before: Book, after: Book, *names: str, by: str = "officer") -> 
         raise UsageError("a rank depends on every officer", "diff tells which ranks changed")
     wanted = [name for name in names_of(catalogue, by, names) if name != "rank"]
     return pl.defer(lambda: figures(roll(before, after), by, wanted), schema=SCHEMA)
+
+
+def whatif(book: Book, policy: Policy, *metrics: str, first: date | None = None) -> pl.LazyFrame:
+    """Officers whose band would be another one under ``policy``, on the book's day or every day from ``first`` on.
+
+    One row per day, officer and metric: value and band under the book's own policy, and under the other.
+
+    >>> from loanmetrics import Book, Policy, whatif
+    >>> whatif(Book.sample(), Policy(cohort_days=30), "fimr").collect().columns[-1]
+    'band_after'
+    """
+    return pl.defer(lambda: compare(book, policy, metrics, first), schema=SCHEMA_OF_BANDS)
 
 
 def statement(book: Book, loan_id: str) -> Statement:
