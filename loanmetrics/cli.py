@@ -1,11 +1,13 @@
 """The command line: its verbs, and the one error boundary. Heavy libraries are imported by the verbs that need them."""
 
+import errno
 import io
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -55,8 +57,14 @@ def _root(
             help="Say which version this is.",
         ),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Tell on stderr each step of a run or load as it begins.")
+    ] = False,
 ) -> None:
-    pass
+    if verbose:
+        from loanmetrics.console import tell_steps
+
+        tell_steps()
 
 
 app.command()(load)
@@ -140,17 +148,35 @@ def _fail_unexpectedly(error: Exception) -> None:
         from loanmetrics.jobs.database import plainly
 
         known = plainly(error)
-        _fail(known.message, known.hint or f"see {_log(error)}", known.exit_code)
-    _fail(f"something unexpected went wrong ({type(error).__name__})", f"see {_log(error)}", 1)
+        _fail(known.message, known.hint or _log(error), known.exit_code)
+    if full := _disk_is_full(error):
+        _fail(f"input or output: {full}", None, 1)
+    _fail(f"something unexpected went wrong ({type(error).__name__})", _log(error), 1)
 
 
-def _log(error: Exception) -> Path:
-    """Where the traceback went: places and types only, as messages and locals may hold personal data."""
-    try:
-        folder = settings().home
-        folder.mkdir(parents=True, exist_ok=True)
-    except (LoanmetricsError, OSError):
-        folder = Path(tempfile.gettempdir())
+def _disk_is_full(error: BaseException) -> str | None:
+    """What the system said, if a library only hands on that it could not write."""
+    said = [str(raised) for raised in _chain(error)]
+    told = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    return next((text for text in told if any(text in words for words in said)), None)
+
+
+def _log(error: Exception) -> str | None:
+    """Where the traceback went, as a hint: the home, or, where that cannot be, the system's folder for such files."""
+    for folder in (_home, tempfile.gettempdir):
+        with suppress(LoanmetricsError, OSError):
+            return f"see {_traceback(error, Path(folder()))}"
+    return None
+
+
+def _home() -> Path:
+    home = settings().home
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _traceback(error: Exception, folder: Path) -> Path:
+    """Write places and types only, as messages and locals may hold personal data."""
     when = datetime.now().astimezone().isoformat(timespec="seconds")
     lines = [f"loanmetrics {loanmetrics.__version__}, Python {sys.version.split()[0]}, {when}\n"]
     for raised in _chain(error):

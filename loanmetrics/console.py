@@ -239,6 +239,22 @@ def note(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
+def tell_steps() -> None:
+    """From now on, the steps of a run or load on stderr as they begin, each with its time, UTC."""
+    import logging
+    import time
+
+    from loanmetrics.steps import LOGGER
+
+    form = logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S")
+    form.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(form)
+    logger = logging.getLogger(LOGGER)
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.DEBUG)
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr where that is a terminal, else silence: call it with (what, done, total)."""

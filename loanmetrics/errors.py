@@ -7,6 +7,7 @@ LoanmetricsError          exit 1   something failed; the message says what, the 
 ├── DataError             exit 1   input that cannot be read at all (a bad *row* is quarantined instead)
 ├── StoreError            exit 1   the database, or the embedded server, could not do its part
 │   ├── UnreachableError  1    the database cannot be reached at the moment
+│   │   └── RefusedError  1    the database answers, and lets nobody in like that
 │   └── RemoteError       1    the object store of facts could not do its part
 ├── NotFoundError         exit 1   what was asked for is not there
 ├── ConflictError         exit 1   the state of things does not allow this
@@ -62,6 +63,10 @@ class StoreError(LoanmetricsError):
 
 class UnreachableError(StoreError):
     """The database cannot be reached; it may be back in a moment."""
+
+
+class RefusedError(UnreachableError):
+    """The database answers, but not to this user, password or name: the same again will hardly do."""
 
 
 class RemoteError(StoreError):

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cohorts", "explanation", "notebook", "referee", "reference", "settings"),
     ("facts", "store", "export"),
     ("engine",),
-    ("policy", "tables", "errors"),
+    ("policy", "tables", "errors", "steps"),
 )
 ENGINE_LIBRARIES = {"polars", "numpy"}
 PURE_STDLIB = {

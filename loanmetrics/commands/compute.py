@@ -46,6 +46,7 @@ def compute(
     """Compute and publish all figures of one day (default: today)."""
     from loanmetrics import console
     from loanmetrics.jobs import compute as job
+    from loanmetrics.jobs.retrying import pauses
 
     settings = shared.settings(scheduler)
     chosen = shared.policy(settings, policy)
@@ -63,7 +64,9 @@ def compute(
         made = job.known_at(settings, day, known_at)
     else:
         made = (
-            job.dry_run(settings, day, chosen) if dry_run else job.compute(settings, day, chosen, full=full)
+            job.dry_run(settings, day, chosen)
+            if dry_run
+            else job.compute(settings, day, chosen, full=full, again=pauses())
         )
     _print_compute(made)
     if made.changes is not None:
@@ -79,12 +82,13 @@ def backfill(
     """Publish every day of a stretch as it is known now, month by month; what it restates is kept."""
     from loanmetrics import console
     from loanmetrics.jobs import backfill as job
+    from loanmetrics.jobs.retrying import pauses
 
     settings = shared.settings(scheduler)
     chosen = shared.policy(settings, policy)
     today = shared.today(chosen)
     begin, end = (shared.computable(day.date(), today) for day in (first, last))
-    for month in job.backfill(settings, begin, end, chosen):
+    for month in job.backfill(settings, begin, end, chosen, again=pauses()):
         told = ", ".join(f"{table} {rows:,}" for table, rows in month.changed.items() if rows)
         console.say(
             f"{month.first} to {month.last}: {told or 'nothing changed'} in {month.seconds:.1f} s ({month.run_id})"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from loanmetrics.engine.book import Shard
+from loanmetrics.facts.disk import write_parquet
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import (
     LEDGER,
@@ -168,7 +169,7 @@ def _with_newest(
     parts = {kind: _ordered(pl.concat([getattr(rows, kind) for rows in taken_in]), kind) for kind in SHARDED}
     for kind, frame in parts.items():
         path = lake.path(f"{kind}-{run_id}-0000.parquet")
-        frame.write_parquet(path, compression="lz4", row_group_size=262_144)
+        write_parquet(frame, path, row_group_size=262_144)
     keys = parts["loans"]["loan"]
     made = ShardFiles(f"{run_id}-0000", len(keys), keys[0], keys[-1])
     return (*(shard for shard in last.shards if shard not in small), made)
@@ -211,7 +212,7 @@ def write_small_table(lake: Lake, last: Version | None, run_id: str, name: str, 
     if last and name in last.small and lake.small(last, name).equals(frame):
         return last.small[name]
     file = f"{name}-{run_id}.parquet"
-    frame.write_parquet(lake.path(file), compression="lz4")
+    write_parquet(frame, lake.path(file))
     return file
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from loanmetrics.errors import DataError, StoreError
+from loanmetrics.errors import DataError, StoreError, UnreachableError
 from loanmetrics.facts.lake import PAR15_SCHEMA
 from loanmetrics.facts.prepare import MONEY_SUMS, SQL_TYPES
 from loanmetrics.facts.quoting import literal, one_file
@@ -120,7 +120,10 @@ def reader(snapshot: Snapshot) -> Iterator[psycopg.Connection]:
     with psycopg.connect(snapshot.url) as session:
         session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         session.read_only = True
-        session.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot.name))
+        try:
+            session.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot.name))
+        except psycopg.errors.UndefinedObject:
+            raise UnreachableError("the snapshot that was read has ended with its session") from None
         session.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
         yield session
 
@@ -195,6 +198,8 @@ def _relate(connection: "DuckDBPyConnection", folder: Path, loans: Collection[st
             connection.execute(
                 f"COPY ({_typed(name, copies, told)}) TO {parsed} (FORMAT parquet, COMPRESSION lz4)"
             )
+        except duckdb.IOException:
+            raise
         except duckdb.Error as error:
             raise DataError(*_plainly(name, str(error))) from None
         for copy in copies:

@@ -20,7 +20,7 @@ from loanmetrics.engine.book import DUE_ORDER, HELD, LOAN_ORDER, REPAYMENT_ORDER
 from loanmetrics.errors import DataError
 from loanmetrics.facts import days, leaves
 from loanmetrics.facts.days import Days
-from loanmetrics.facts.disk import replace, sync
+from loanmetrics.facts.disk import remove, replace, sync
 from loanmetrics.facts.leaves import LeafFiles, Leaves
 from loanmetrics.facts.mirror import Mirror
 from loanmetrics.facts.prepare import Intake
@@ -41,6 +41,8 @@ from loanmetrics.policy import Policy
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# What runs leave that are killed. A run id ends in a dash and six letters: other files under way are not of runs.
+UNFINISHED = ("work-*", ".split-*", "manifest.new", "manifests/*-??????.new")
 NAMED = ("cells", "officers", "channels", "methods", "holidays", "par15")
 SOURCE_TABLES = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
 # No figure is made of it, but principal is held to it.
@@ -181,7 +183,11 @@ class Lake:
         return Shard(loans, schedule, repayments, ordered=True)
 
     def prune(self, keep: Collection[str]) -> int:
-        """Delete the files that no manifest of the runs to ``keep`` names, and the other manifests."""
+        """Delete the files that no manifest of the runs to ``keep`` names, and the other manifests.
+
+        Also what runs left that were killed: no run may be writing here.
+        """
+        remove(self.folder, *UNFINISHED)
         needed: set[str] = set()
         shards: set[str] = set()
         newest: Leaves = {}

@@ -13,6 +13,7 @@ from loanmetrics.facts.copying import copy_in, copy_out
 from loanmetrics.facts.reading import Layout, check, layout
 from loanmetrics.facts.sources import Source
 from loanmetrics.policy import Policy
+from loanmetrics.steps import step
 from loanmetrics.store import audit
 from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.tables import Table
@@ -64,6 +65,7 @@ class Loader:
 
     def load(self, source: Source) -> tuple[Loaded, Layout]:
         """Load one file; the database has all of it or nothing."""
+        step(f"read {source.table.name}")
         self.progress(f"reading {source.name}", 0, 0)
         table, found = source.table, layout(self.work, source)
         quarantine.hold_broken(self.work, table, check(self.work, table, found, self.policy))
@@ -72,13 +74,17 @@ class Loader:
         if table.partition_by:
             ensure_partitions(self.database, [table.name], self._months(table.partition_by))
         with self.database.transaction():
+            step(f"send {source.table.name}")
             self._stage(source, found)
             self._hold_orphans(table)
             self._take_up_moved(table, found)
+            step(f"write {source.table.name}")
             written = self._upsert(source, found)
+            step(f"hold back {source.table.name}")
             quarantine.store(self.work, self.database, source, found, self.folder)
             loaded = self._count(written)
             self._tell(source, loaded)
+            step(f"commit {source.table.name}")
         quarantine.report(self.work, source, found)
         return loaded, found
 

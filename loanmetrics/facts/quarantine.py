@@ -133,7 +133,7 @@ def report(work: "DuckDBPyConnection", source: Source, found: Layout) -> None:
 def write_report(work: "DuckDBPyConnection", path: Path) -> None:
     """Write ``reported`` as CSV."""
     _make_reported(work)
-    work.execute(f"COPY reported TO {literal(path)} (FORMAT csv, HEADER)")
+    work.execute(f"COPY reported TO {literal(path)} (FORMAT csv, HEADER, USE_TMP_FILE false)")
 
 
 def _make_reported(work: "DuckDBPyConnection") -> None:

@@ -7,16 +7,16 @@ import csv
 import gzip
 import io
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from loanmetrics.errors import DataError, suggest
 from loanmetrics.facts.casting import Check, Given, cast, checks
+from loanmetrics.facts.disk import own_folder
 from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import one_file, utf8
 from loanmetrics.facts.sources import Source
@@ -81,36 +81,14 @@ def workshop(policy: Policy) -> Iterator[tuple["DuckDBPyConnection", Path]]:
     """A DuckDB of its own in a temporary folder, both gone afterwards; killed loads are cleaned up after."""
     import duckdb
 
-    _sweep()
-    with TemporaryDirectory(prefix=FOLDER) as folder, _claimed(Path(folder)):
-        connection = duckdb.connect(utf8(Path(folder) / "work.duckdb"))
+    with own_folder(Path(gettempdir()), FOLDER) as folder:
+        connection = duckdb.connect(utf8(folder / "work.duckdb"))
         try:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false")
             connection.execute("SET TimeZone = $zone", {"zone": policy.time_zone})
-            yield connection, Path(folder)
+            yield connection, folder
         finally:
             connection.close()
-
-
-@contextmanager
-def _claimed(folder: Path) -> Iterator[bool]:
-    """Whether the folder is ours to use: its lock dies with the process that holds it."""
-    import fcntl  # not to be had where only notebooks run
-
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def _sweep() -> None:
-    for lock in Path(gettempdir()).glob(f"{FOLDER}*/lock"):
-        with suppress(OSError), _claimed(lock.parent) as abandoned:
-            if abandoned:
-                shutil.rmtree(lock.parent)
 
 
 def layout(connection: "DuckDBPyConnection", source: Source) -> Layout:

@@ -1,6 +1,6 @@
 """Many days, source to published: every day's rows from one pass over the timeline, month by month."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,10 +23,12 @@ from loanmetrics.facts.version import Version
 from loanmetrics.jobs import gates, restated
 from loanmetrics.jobs.executors import executor
 from loanmetrics.jobs.figures import outcome
+from loanmetrics.jobs.retrying import AGAIN, give_up_or_go_on
 from loanmetrics.jobs.running import Workplace, at_work
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
+from loanmetrics.steps import step
 from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import publish
@@ -54,14 +56,28 @@ class Days:
     par15: pl.DataFrame
 
 
-def backfill(settings: Settings, first: date, last: date, policy: Policy) -> Iterator[Month]:
+def backfill(
+    settings: Settings, first: date, last: date, policy: Policy, *, again: Iterable[object] = ()
+) -> Iterator[Month]:
     """Publish every day from ``first`` to ``last`` as it is known now, one transaction per month.
 
     Figures that were published otherwise are kept in ``restatements``. Killed, it is simply run again: what stands
-    already is not written twice.
+    already is not written twice. While the database is away, one more try for each of ``again``.
     """
     if first > last:
         raise UsageError(f"{first} is after {last}", "give --from before --to")
+    tries = iter(again)
+    while True:
+        try:
+            for month in _published(settings, first, last, policy):
+                first = month.last + timedelta(days=1)
+                yield month
+            return
+        except AGAIN as error:
+            give_up_or_go_on(error, tries)
+
+
+def _published(settings: Settings, first: date, last: date, policy: Policy) -> Iterator[Month]:
     with at_work(settings, "loanmetrics backfill") as place:
         version: Version | None = None
         for begin, end in _months(first, last):
@@ -71,8 +87,10 @@ def backfill(settings: Settings, first: date, last: date, policy: Policy) -> Ite
                 executor(settings, place.lake.folder) as pool,
             ):
                 synced = _facts(settings, place, version, this, policy)
+                step("keep facts")
                 version = place.lake.keep(synced.version)
                 changed = _publish(place, this, begin, synced, policy, pool)
+            step("point")
             place.lake.point_to(version)
             announce(settings.redis_url, this.run_id)
             yield Month(this.run_id, begin, end, changed, perf_counter() - began)
@@ -95,6 +113,7 @@ def _facts(
         return Synced(msgspec.structs.replace(version, run_id=this.run_id), source)
     before, why = place.last()
     synced = sync(settings, place, before, this.run_id, policy, why)
+    step("check facts")
     intake = lakes.intake(place.lake, synced.version)
     gates.facts_are_whole(synced.source, intake, lakes.rows(place.lake.facts(synced.version)), policy)
     return synced
@@ -107,6 +126,7 @@ def _publish(
     intake = lakes.intake(place.lake, synced.version)
     made = days(book, first, pool)
     ledger = gates.ties_to_ledger(made.branches, lakes.ledger(place.lake, synced.version), policy)
+    place.is_still_there()
     done = publish(
         place.connection,
         this,
@@ -139,12 +159,15 @@ def _along(place: Workplace, this: runs.Run, synced: Synced, policy: Policy, mad
 def days(book: Book, first: date, pool: Executor | None = None) -> Days:
     """Everything published of the days from ``first`` to the book's, checked day by day."""
     catalogue, last = load(), book.as_of
+    step("measures")
     totals = sums(book.facts, book.policy, first, last, catalogue, pool)
     moved = transitions(book.facts, book.policy, first, last, pool)
+    step("figures")
     cells = by_day.cells(book.facts, totals, first, last, catalogue)
     calendar = by_day.calendar(first, last)
     officers = results.officers(cells, book, catalogue, calendar)
     branches = results.branches(cells, book, catalogue, days=calendar)
+    step("gates")
     for day in cells[by_day.DAY].unique():
         tables = {"officers": officers, "branches": branches}
         gates.ties_out(

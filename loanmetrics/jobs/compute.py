@@ -1,10 +1,9 @@
 """One day, source to published: extract, compute, check, publish."""
 
-import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 
 import polars as pl
@@ -13,6 +12,7 @@ from loanmetrics.engine import run
 from loanmetrics.engine.book import Book
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts import raw
+from loanmetrics.facts.disk import own_folder
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import prepare
@@ -21,10 +21,12 @@ from loanmetrics.jobs import restated
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.executors import executor, ready
 from loanmetrics.jobs.figures import Computed, figures, remember
+from loanmetrics.jobs.retrying import patiently
 from loanmetrics.jobs.running import Workplace, at_work, lake_of
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
+from loanmetrics.steps import step
 from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import Published, publish, stored
@@ -54,13 +56,24 @@ class ComputeReport:
 
 
 def compute(
-    settings: Settings, as_of: date, policy: Policy, *, full: bool = False, kind: str = runs.DAY
+    settings: Settings,
+    as_of: date,
+    policy: Policy,
+    *,
+    full: bool = False,
+    kind: str = runs.DAY,
+    again: Iterable[object] = (),
 ) -> ComputeReport:
     """Compute and publish one day; nothing is published unless every gate lets it pass.
 
     Reads what changed since the last run, if that can be known; ``full`` reads everything. A run of kind ``event``
-    is one of many: it leaves tidying up to those of the schedule.
+    is one of many: it leaves tidying up to those of the schedule. While the database is away, one more try for each
+    of ``again``.
     """
+    return patiently(lambda: _run(settings, as_of, policy, full, kind), again)
+
+
+def _run(settings: Settings, as_of: date, policy: Policy, full: bool, kind: str) -> ComputeReport:
     began = perf_counter()
     tidy = kind != runs.EVENT
     with (
@@ -72,9 +85,11 @@ def compute(
             ready(settings)
         synced = sync(settings, place, last, this.run_id, policy, why)
         made = _figures(settings, place.lake, synced, last, as_of, policy)
+        step("keep facts")
         version = remember(synced.version, last, place.lake, as_of, made.sums)
         version = place.lake.keep(version)
         done = _publish(place, this, made, synced, policy)
+        step("point")
         place.lake.point_to(version)
         announce(settings.redis_url, this.run_id)
     return _report(this.run_id, as_of, made, perf_counter() - began, done.total, synced=synced)
@@ -85,8 +100,8 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     began = perf_counter()
     with opened(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
         settings.home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=settings.home, prefix="dry-run-") as folder:
-            lake = Lake(Path(folder).absolute())
+        with own_folder(settings.home.absolute(), "dry-run-") as folder:
+            lake = Lake(folder)
             ready(settings)
             place = Workplace(url, connection, lake)
             synced = sync(settings, place, None, "dry-run", policy, "a dry run", goes_on=False)
@@ -120,6 +135,7 @@ def _figures(
 
 def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> Published:
     """One transaction: figures, loan state if the day is the newest, log, and where the change log was read to."""
+    place.is_still_there()
     is_newest = place.is_newest(this.day)
     return publish(
         place.connection,

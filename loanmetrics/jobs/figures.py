@@ -26,6 +26,7 @@ from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.version import Day, Version
 from loanmetrics.jobs import gates
 from loanmetrics.jobs.sync import Synced
+from loanmetrics.steps import step
 from loanmetrics.store import runs
 from loanmetrics.tables import LOAN_STATE
 
@@ -61,11 +62,15 @@ class Computed:
 def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Pool) -> Computed:
     """All figures of a day, through every gate."""
     catalogue = load()
+    step("check facts")
     intake = lakes.intake(lake, synced.version)
     gates.facts_are_whole(synced.source, intake, lakes.rows(book.facts), book.policy)
+    step("measures")
     sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, pool)
+    step("figures")
     cells = run.figures(book, catalogue, sums.cells)
     officers, branches = results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
+    step("gates")
     totals = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
     if sums.touched is None:
         gates.loans_match(cells, sums.loan_states)

@@ -1,5 +1,6 @@
 """Load files: each by itself, parents first, so that a load that was killed is simply run again."""
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loanmetrics.errors import GateError, LockHeldError, UsageError
 from loanmetrics.policy import Policy
+from loanmetrics.steps import step
 
 if TYPE_CHECKING:
     from loanmetrics.facts.load import Loaded, Loader, Progress
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 # Beside the lock of runs (see store.runs), which may go on during a load.
 LOCK = (0x6C6D, 2)
+UNFINISHED = ".new"
 
 
 @dataclass(slots=True)
@@ -71,7 +74,9 @@ def _replaced(report: Path | None, sources: "Sequence[Source]") -> Iterator[Path
         raise UsageError(f"{report} is no file", "name a CSV file for the report")
     if target.exists() and any(target.samefile(source.path) for source in sources):
         raise UsageError(f"{report} is one of the files to load", "name another file for the report")
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*{UNFINISHED}"):
+        _remove_if_abandoned(left)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
     try:
         fresh.touch()
     except OSError as error:
@@ -84,6 +89,19 @@ def _replaced(report: Path | None, sources: "Sequence[Source]") -> Iterator[Path
             fresh.replace(target)
         else:
             fresh.unlink()
+
+
+def _remove_if_abandoned(report: Path) -> None:
+    """Take away an unfinished report if its process has ended."""
+    pid = report.name.removesuffix(UNFINISHED).rpartition(".")[2]
+    if not pid.isdecimal():
+        return
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        report.unlink(missing_ok=True)
+    except (OSError, OverflowError):
+        return
 
 
 def load_sources(
@@ -105,6 +123,7 @@ def load_sources(
     from loanmetrics.store.session import connect
 
     told = LoadReport() if made is None else made
+    step("connect")
     try:
         with connect(url, "loanmetrics load") as database, workshop(policy) as (work, folder):
             if database.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK).fetchone() != (True,):
@@ -113,6 +132,7 @@ def load_sources(
                 _load_each(Loader(work, folder, database, policy, progress), sources, told)
             finally:
                 if report:
+                    step("report")
                     write_report(work, report)
     except psycopg.Error as error:
         raise plainly(error) from error

@@ -24,6 +24,7 @@ from loanmetrics.facts.version import Version
 from loanmetrics.jobs.restated_rows import Told, measures_before, told_of
 from loanmetrics.jobs.running import Workplace
 from loanmetrics.policy import Policy
+from loanmetrics.steps import step
 from loanmetrics.store.restated import Restated, explain, read
 from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
 
@@ -81,6 +82,7 @@ def tell(
     """
     rows = read(place.connection, run_id)
     if rows:
+        step("causes of restatements")
         explain(place.connection, _all(Account(place, version, policy, made), rows))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,10 +16,11 @@ from loanmetrics.facts.version import Version
 from loanmetrics.jobs.database import opened
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
+from loanmetrics.steps import step
 from loanmetrics.store import changes, runs
 from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.publish import newest_day
-from loanmetrics.store.session import connect
+from loanmetrics.store.session import connect, may_be_lost
 
 READER = "compute"
 
@@ -38,21 +39,23 @@ class Workplace:
 
         Where the connection itself failed, the next run does both.
         """
-        this = runs.start(
-            self.connection,
-            kind,
-            day,
-            engine_version=loanmetrics.__version__,
-            policy_hash=policy.hash,
-            policy=policy.as_dict(),
-            metric_revisions={name: metric.revision for name, metric in load().metrics.items()},
-        )
+        with may_be_lost():
+            this = runs.start(
+                self.connection,
+                kind,
+                day,
+                engine_version=loanmetrics.__version__,
+                policy_hash=policy.hash,
+                policy=policy.as_dict(),
+                metric_revisions={name: metric.revision for name, metric in load().metrics.items()},
+            )
         try:
             yield this
         except BaseException as error:
-            if not self.connection.broken:
-                runs.fail(self.connection, this, error)
-                self.lake.prune(runs.kept(self.connection))
+            with suppress(psycopg.OperationalError):
+                if not self.connection.broken:
+                    runs.fail(self.connection, this, error)
+                    self.lake.prune(runs.kept(self.connection))
             raise
 
     def last(self) -> tuple[Version | None, str]:
@@ -63,6 +66,11 @@ class Workplace:
         if not self.lake.holds(run_id):
             return None, f"the facts of run {run_id} are not here"
         return self.lake.to_go_on_from(run_id), ""
+
+    def is_still_there(self) -> None:
+        """UnreachableError if the session was lost meanwhile: before anything is published, all may be done again."""
+        with may_be_lost():
+            self.connection.execute("SELECT")
 
     def is_newest(self, day: date) -> bool:
         """Whether loans are to be shown as they stand on this day: nothing is published of a later one."""
@@ -81,15 +89,19 @@ def at_work(settings: Settings, application: str, *, tidy: bool = True) -> Itera
 
     Without ``tidy``, files and log rows that nobody needs are left to the next one.
     """
+    step("connect")
     with opened(settings) as url, connect(url, application) as connection, runs.run_lock(connection):
+        step("partitions")
         ensure_partitions(connection)
         if settings.change_detection == "triggers":
             changes.watch(connection)
         lake = lake_of(settings, connection)
         if tidy:
+            step("tidy")
             lake.prune(runs.kept(connection))
         yield Workplace(url, connection, lake)
         if tidy:
+            step("prune")
             changes.prune(connection)
             if lake.mirror:
                 lake.mirror.sweep(runs.kept(connection))

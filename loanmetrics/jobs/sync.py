@@ -21,7 +21,9 @@ from loanmetrics.facts.writing import write
 from loanmetrics.jobs.running import Workplace
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
+from loanmetrics.steps import step
 from loanmetrics.store import changes
+from loanmetrics.store.session import may_be_lost
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -95,9 +97,10 @@ def sync(
 
     ``goes_on``: the next run may go on from here.
     """
+    step("look for changes")
     work = place.lake.folder / f"work-{run_id}"
     reason = _unlike(last, policy, why)
-    with snapshot(settings.source_url or place.url) as held:
+    with may_be_lost(), snapshot(settings.source_url or place.url) as held:
         task = Task(settings, place, held, work, run_id, policy, None, None)
         try:
             if not goes_on:
@@ -144,8 +147,11 @@ def _unlike(last: Version | None, policy: Policy, why: str) -> str | None:
 def _everything(task: Task, reason: str | None) -> Synced:
     settings, lake = task.settings, task.place.lake
     with _workshop(task.work) as connection:
+        step("extract")
         source = extract(task.held, connection, task.work, settings.readers, own=task.own)
+        step("prepare")
         intake = prepare(connection, task.policy)
+        step("write facts")
         version = write(
             connection, lake, task.run_id, task.policy, intake, settings.shard_loans, **task.about
         )
@@ -157,11 +163,14 @@ def _changes(task: Task, last: Version, loans: frozenset[str]) -> Synced:
     settings, lake = task.settings, task.place.lake
     while True:
         with _workshop(task.work) as connection:
+            step("extract")
             source = extract(task.held, connection, task.work, settings.readers, loans, task.own)
+            step("prepare")
             before = rows_of(lake, last, pl.Series("loan_id", sorted(loans), dtype=pl.String))
             more = _coupled(connection, lake, last, before, loans) - loans
             if not more:
                 intake = prepare(connection, task.policy, known(lake, last))
+                step("write facts")
                 advanced = advance(
                     connection,
                     lake,

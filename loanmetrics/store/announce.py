@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from loanmetrics.steps import step
 from loanmetrics.store.redis import connect
 
 KEY = "loanmetrics:run"
@@ -13,6 +14,7 @@ def announce(url: str | None, run_id: str) -> bool:
     """Leave the run's id in Redis and call it out; whether that worked. A published run never fails by it."""
     if not url:
         return False
+    step("announce")
     try:
         with closing(connect(url, PATIENCE)) as client:
             client.set(KEY, run_id)

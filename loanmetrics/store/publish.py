@@ -13,6 +13,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from loanmetrics.steps import step
 from loanmetrics.store.frames import check_columns, column_types, columns, copy_in, fetch
 from loanmetrics.store.loan_states import replace_loans
 from loanmetrics.store.partitions import ensure_partitions
@@ -100,6 +101,7 @@ def publish(
     ``transitions`` replace those of the day; ``par15`` is frozen unless that day is frozen already; ``along``
     is done in the same transaction.
     """
+    step("make room")
     _make_room(connection, run, first or run.day, loan_state, transitions)
     changed: dict[str, int] = {}
     with connection.transaction():
@@ -112,14 +114,18 @@ def publish(
             scope = replace(scope, column="transition_date")
             changed[DPD_TRANSITIONS.name] = _merge(connection, DPD_TRANSITIONS.name, transitions, scope)
         if par15 is not None:
+            step(f"publish {PAR15_SNAPSHOTS.name}")
             changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
         if loan_state is not None:
+            step(f"publish {LOAN_STATE.name}")
             changed[LOAN_STATE.name] = replace_loans(connection, loan_state, touched)
         done = Published(changed)
         along()
         complete(connection, run, outcome, done.total)
+        step("commit")
     whole = None if touched is not None else loan_state
     if whole is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(whole):
+        step("analyze")
         with suppress(psycopg.Error):
             _analyze(connection)
     return done
@@ -200,6 +206,7 @@ def _merge(
     restating: Run | None = None,
 ) -> int:
     """Make the rows of ``table`` within ``scope`` those of ``frame``, touching only rows that differ."""
+    step(f"publish {table}")
     if _is_empty(connection, table, scope):
         types = column_types(connection, table)
         check_columns(table, frame, types)

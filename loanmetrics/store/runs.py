@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from loanmetrics.errors import LoanmetricsError, LockHeldError, StoreError
+from loanmetrics.steps import step
 from loanmetrics.store import audit
 
 # Two small numbers, because pg_locks shows them as they are: "lm", then which lock.
@@ -24,7 +25,7 @@ HOLDER = """
     WHERE locktype = 'advisory' AND granted AND (classid, objid, objsubid) = (%s, %s, 2)
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-ABANDONED = "the process ended before the run did"
+ABANDONED = "its process or its session ended before the run did"
 RUN_OR_DAY = (
     r"\b\d{8}T\d{9}-[0-9a-f]{6}\b"
     r"|(?<![\d+-])(?:19|20|21)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!-?\d)"
@@ -32,6 +33,7 @@ RUN_OR_DAY = (
 PERSONAL = re.compile(
     rf"[^\s@]+@[^\s@]+|(?P<kept>{RUN_OR_DAY})|\+?\d(?:(?!{RUN_OR_DAY})[\d\s().-]){{6,}}(?!{RUN_OR_DAY})\d"
 )
+STAMP, STAMPED = "%Y%m%dT%H%M%S%f", re.compile(r"\d{8}T\d{9}")
 MAX_MESSAGE = 500
 KEEP_DAYS = 35
 DAY, EVENT = "day", "event"
@@ -67,6 +69,7 @@ def run_lock(connection: psycopg.Connection) -> Iterator[None]:
 
     Raises LockHeldError, saying who holds it. Runs that died are closed as Failed on the way in.
     """
+    step("lock")
     taken = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK).fetchone()
     if taken != (True,):
         raise LockHeldError("another run is at work on this database", _holder(connection))
@@ -90,8 +93,9 @@ def start(
     known_at: str | None = None,
 ) -> Run:
     """Commit a Running row, so that a run leaves its trace however it ends; a new policy is told to the audit chain."""
+    step("begin")
     started = datetime.now(UTC)
-    run = Run(_new_id(started), kind, day, started)
+    run = Run(_new_id(connection, started), kind, day, started)
     with connection.transaction():
         _tell_policy(connection, run, policy_hash, policy or {})
         connection.execute(
@@ -115,6 +119,7 @@ def complete(
     to the next one of the schedule.
     Refused when the row is no longer Running: then another process took this run for dead.
     """
+    step("complete")
     said = outcome or Outcome()
     closed = connection.execute(
         "UPDATE metric_calculation_log SET status = 'Completed', end_time = clock_timestamp(),"
@@ -224,9 +229,20 @@ def _tell_policy(
     )
 
 
-def _new_id(moment: datetime) -> str:
-    """Short, and in the order of time as text."""
-    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}-{secrets.token_hex(3)}"
+def _new_id(connection: psycopg.Connection, now: datetime) -> str:
+    """Short, and in the order of runs as text: when a clock was set back, ids go on from the last one."""
+    row = connection.execute(
+        "SELECT run_id FROM metric_calculation_log ORDER BY log_id DESC LIMIT 1"
+    ).fetchone()
+    stamp, last = _stamp(now), STAMPED.match(row[0]) if row else None
+    if last and stamp <= last[0]:
+        stamp = _stamp(datetime.strptime(last[0], STAMP) + timedelta(milliseconds=1))
+    return f"{stamp}-{secrets.token_hex(3)}"
+
+
+def _stamp(moment: datetime) -> str:
+    """To the millisecond."""
+    return moment.strftime(STAMP)[:-3]
 
 
 def _holder(connection: psycopg.Connection) -> str:
