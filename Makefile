@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-kill test-browser test-fuzz bench bench-api bench-events lock clean
+.PHONY: help demo test test-long test-browser test-fuzz bench bench-api bench-events sbom audit lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -8,7 +8,7 @@ export PYTHON
 BIN = .venv/test/bin
 CHECKED = $(wildcard loanmetrics benchmarks tests scripts)
 UV ?= uv
-COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 help: ## list the targets
@@ -29,10 +29,6 @@ test-long: ## the laws on many more random books and histories (hours)
 	@scripts/environment test
 	LOANMETRICS_MACHINES=500 LOANMETRICS_EXAMPLES=2000 $(BIN)/pytest -n 2 -s tests/laws tests/store/test_interleavings.py
 
-test-kill: ## kill -9 of real runs at every step and at random moments: KILLS=240 (a quarter of an hour)
-	@scripts/environment test
-	LOANMETRICS_KILLS=$(or $(KILLS),240) $(BIN)/pytest -n 2 -rP tests/faults/test_kills.py
-
 bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
 	@scripts/environment bench
 	.venv/bench/bin/python benchmarks/bench.py --size $(or $(SIZE),1m) $(if $(ONLY),--only $(ONLY))
@@ -51,6 +47,15 @@ bench-events: ## measure from a payment's commit to a fresh answer: SIZE=0.1m or
 	$(BIN)/python benchmarks/events.py --size $(or $(SIZE),1m) $(if $(EVERY),--every $(EVERY))
 	.venv/bench/bin/python benchmarks/report.py
 
+sbom: ## what users install, as a CycloneDX bill of materials: dist/loanmetrics.cdx.json
+	@scripts/environment run
+	@scripts/environment supply
+	@scripts/sbom
+
+audit: ## known vulnerabilities of what users install (asks the package index)
+	@scripts/environment supply
+	@scripts/audit
+
 test-browser: ## the dashboard in a real browser (needs Chromium; LOANMETRICS_PICTURES=DIR keeps pictures)
 	@scripts/environment browser
 	.venv/browser/bin/pytest tests/browser
@@ -61,13 +66,14 @@ test-fuzz: ## the HTTP API held to its own description, for longer (half an hour
 
 lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 	@command -v $(UV) >/dev/null || { echo "error: uv is not installed (pip install uv)" >&2; exit 1; }
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --extra http --group build -o requirements/run.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group build --group test \
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --extra embedded --extra http --group build -o requirements/run.txt
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --all-extras --group build --group test \
 		-c requirements/run.txt -o requirements/test.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --group build --group bench \
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --extra embedded --group build --group bench \
 		-c requirements/run.txt -o requirements/bench.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group build --group test --group browser \
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --all-extras --group build --group test --group browser \
 		-c requirements/test.txt -o requirements/browser.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build --group supply -c requirements/run.txt -o requirements/supply.txt
 
 clean: ## remove the environments and the demo's data
 	@scripts/clean
