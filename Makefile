@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser test-fuzz bench bench-api bench-events sbom audit lock clean
+.PHONY: help demo test test-long test-kill test-browser test-fuzz bench bench-api bench-events sbom audit lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -28,6 +28,10 @@ test: ## lint, types and tests (PYTEST="-k embedded -x" to narrow)
 test-long: ## the laws on many more random books and histories (hours)
 	@scripts/environment test
 	LOANMETRICS_MACHINES=500 LOANMETRICS_EXAMPLES=2000 $(BIN)/pytest -n 2 -s tests/laws tests/store/test_interleavings.py
+
+test-kill: ## kill -9 of real runs at every step and at random moments: KILLS=240 (a quarter of an hour)
+	@scripts/environment test
+	LOANMETRICS_KILLS=$(or $(KILLS),240) $(BIN)/pytest -n 2 -rP tests/faults/test_kills.py
 
 bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
 	@scripts/environment bench
