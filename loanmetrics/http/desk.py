@@ -1,18 +1,21 @@
 """What every request works with: databases, facts, cache, the current run, members. One per worker process."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from loanmetrics.errors import NotFoundError
+from loanmetrics.errors import NotFoundError, UsageError
 from loanmetrics.export import About
 from loanmetrics.facts.lake import Lake
 from loanmetrics.http.cache import Cache
 from loanmetrics.http.follow import Follower, Fresh
+from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.remote import Count, ignore
 from loanmetrics.http.routes import Member, role_of
 from loanmetrics.http.together import Together
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
 
+LOG = logging.getLogger("loanmetrics.http")
 PATIENCE = 5.0
 DAYS_KEPT = 8
 SHOWN_BYTES = 4 << 20
@@ -133,12 +137,14 @@ class Desk:
 
     def member(self, token: str) -> Member:
         """Whose access token this is; refused if the member may no longer come in, at most a minute late."""
-        found = self._tokens.principal(token)
+        with _keys_in_order():
+            found = self._tokens.principal(token)
         return Member(found.member_id, role_of(found.role))
 
     def access_token(self, member: store.Member) -> tuple[str, int]:
         """A token for a member's requests, and for how many seconds it is good."""
-        return self._tokens.issue(member), HOURS * 3600
+        with _keys_in_order():
+            return self._tokens.issue(member), HOURS * 3600
 
     def exported(self, member: Member, what: str, about: About) -> None:
         """Every export is in the audit chain."""
@@ -184,6 +190,18 @@ class Desk:
     def _members(self) -> dict[int, store.Access]:
         with self.database() as connection:
             return members.access(connection)
+
+
+@contextmanager
+def _keys_in_order() -> Iterator[None]:
+    """What is wrong with a file of keys is for the operator to read, in the log; nothing the client gave is wrong."""
+    try:
+        yield
+    except UsageError as error:
+        LOG.error("tokens cannot be made or checked: %s", error)
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "tokens cannot be checked just now", headers={"Retry-After": "5"}
+        ) from None
 
 
 def open_desk(settings: Settings, url: str, count: Count = ignore, patience: float = PATIENCE) -> Desk:

@@ -9,6 +9,7 @@ from typing import Any
 
 import falcon
 import msgspec
+from falcon.typing import ReadableIO
 
 from loanmetrics.http import address, auth, codings, exporting, forms, parameters, problems
 from loanmetrics.http.cache import Entry
@@ -45,7 +46,7 @@ class Endpoint:
     def _answer(
         self, route: Route, request: falcon.Request, response: falcon.Response, path: dict[str, str]
     ) -> None:
-        response.set_header("Vary", "Accept, Accept-Encoding, Authorization")
+        response.append_header("Vary", "Accept, Accept-Encoding, Authorization")
         member = auth.admit(self.desk, route, request)
         request.context.member = member
         asked = Asked(
@@ -186,10 +187,15 @@ def _body(route: Route, request: falcon.Request) -> Any:
     length = request.content_length
     if length is not None and length > MOST_BYTES:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES} bytes")
-    raw = request.bounded_stream.read(MOST_BYTES + 1)
+    raw = _stream(request).read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES} bytes")
     return parameters.body(route.body, raw, request.content_type)
+
+
+def _stream(request: falcon.Request) -> ReadableIO:
+    """The body: to its end where the server knows it, as it does of one sent in chunks, else as long as it says."""
+    return request.stream if request.env.get("wsgi.input_terminated") else request.bounded_stream
 
 
 def _fit(name: str, value: str) -> str:

@@ -83,13 +83,13 @@ def _about(asked: Asked, listing: Listing) -> About:
         known_at=meta.get("known_at", run_id),
         as_of=meta.get("calculation_date"),
         calculated_at=meta.get("calculated_at"),
-        filters=_filters(asked),
+        filters=_filters(asked, listing),
     )
 
 
-def _filters(asked: Asked) -> Mapping[str, str]:
-    """What the list was narrowed by; paging is not."""
-    said: dict[str, Any] = msgspec.to_builtins(asked.query)
+def _filters(asked: Asked, listing: Listing) -> Mapping[str, str]:
+    """What the list was narrowed by, asked for or not; paging is not."""
+    said: dict[str, Any] = msgspec.to_builtins(asked.query) | dict(listing.unasked)
     left_out = ("page", "per_page", "fields", "format", "cursor")
     return {
         name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

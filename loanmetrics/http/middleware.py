@@ -33,6 +33,8 @@ class Frame:
         request.context.began = perf_counter()
         request.context.member = NOBODY
         request.context.route = None
+        if self._origins:
+            response.append_header("Vary", "Origin")
         origin = request.get_header("Origin")
         if origin in self._origins:
             self._welcome(origin, response)
@@ -45,7 +47,6 @@ class Frame:
     def _welcome(origin: str, response: falcon.Response) -> None:
         response.set_header("Access-Control-Allow-Origin", origin)
         response.set_header("Access-Control-Expose-Headers", EXPOSED)
-        response.append_header("Vary", "Origin")
 
     def process_response(
         self, request: falcon.Request, response: falcon.Response, resource: object, req_succeeded: bool

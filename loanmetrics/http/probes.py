@@ -18,6 +18,8 @@ class Alive:
         """This process answers."""
         response.data = msgspec.json.encode(health.alive())
 
+    on_head = on_get
+
 
 class Ready:
     """``/readyz``: with the age of the data."""
@@ -31,6 +33,8 @@ class Ready:
         response.status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
         response.data = msgspec.json.encode(details)
 
+    on_head = on_get
+
 
 class Metrics:
     """``/metrics``, in Prometheus' text format."""
@@ -43,6 +47,8 @@ class Metrics:
         response.content_type = telemetry.CONTENT_TYPE
         response.data = self._scrape()
 
+    on_head = on_get
+
 
 class Text:
     """Something that stays the same for as long as the process lives."""
@@ -54,6 +60,8 @@ class Text:
         """The text."""
         response.content_type = self._type
         response.data = self._text
+
+    on_head = on_get
 
 
 HERE = Path(__file__).parent

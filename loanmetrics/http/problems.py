@@ -53,7 +53,12 @@ class ProblemError(Exception):
 
 
 def say(response: falcon.Response, problem: ProblemError) -> None:
-    """Put the refusal into the response."""
+    """Put the refusal into the response.
+
+    It is not kept, and has no tag: who asked again with it would be told that the refusal still stands.
+    """
+    response.delete_header("ETag")
+    response.set_header("Cache-Control", "no-store")
     response.status = problem.status.value
     response.content_type = MEDIA_TYPE
     response.data = msgspec.json.encode(problem.body)

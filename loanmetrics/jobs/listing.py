@@ -1,7 +1,7 @@
 """Lists for readers: rows narrowed to what was asked for, one page or all of them, in an order that is unique."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -22,7 +22,8 @@ def as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
 class Listing:
     """Many rows, and how to show them: ``sort`` unless another is asked for, ``key`` makes any order unique.
 
-    ``meta`` says where they come from; ``complete`` adds what is looked up for the rows shown only.
+    ``meta`` says where they come from; ``complete`` adds what is looked up for the rows shown only; ``unasked``: what
+    they are narrowed by, or begin with, where the reader left that open.
     """
 
     rows: pl.LazyFrame
@@ -30,6 +31,7 @@ class Listing:
     sort: str
     meta: Mapping[str, Any]
     complete: Callable[[pl.DataFrame], pl.DataFrame] = as_it_is
+    unasked: Mapping[str, Any] = field(default_factory=dict)
 
     def narrowed(self, wanted: Iterable[tuple[str, Sequence[Any]]]) -> "Listing":
         """The rows whose columns hold one of the wanted values; no values, no filter."""
@@ -60,5 +62,4 @@ class Listing:
             yield whole.select(pl.col(column).alias(name) for name, column in columns.items())
 
     def _with(self, tests: Iterable[pl.Expr]) -> "Listing":
-        kept = self.rows.filter(pl.all_horizontal(pl.lit(True), *tests))
-        return Listing(kept, self.key, self.sort, self.meta, self.complete)
+        return replace(self, rows=self.rows.filter(pl.all_horizontal(pl.lit(True), *tests)))

@@ -1,5 +1,6 @@
 """Auditing an officer through the API: who sees what, who may write, who was first."""
 
+import io
 from typing import Any
 
 import pytest
@@ -115,6 +116,18 @@ def test_bodies_that_are_wrong(api: Api, officer: str, body: bytes, status: int)
         "auditor",
         body=body,
         headers={"If-Match": version(api, officer), "Content-Type": "application/json"},
+    )
+    assert found.status_code == status, found.text
+
+
+@pytest.mark.parametrize(("body", "status"), [(b'{"assignee_id": null}', 200), (b" " * 70_000, 413)])
+def test_a_body_in_chunks_is_read_to_its_end(api: Api, officer: str, body: bytes, status: int) -> None:
+    found = api.ask(
+        "PUT",
+        f"/audit/officers/{officer}/assignee",
+        "auditor",
+        headers={"If-Match": version(api, officer), "Content-Type": "application/json"},
+        extras={"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True},
     )
     assert found.status_code == status, found.text
 

@@ -3,8 +3,10 @@
 import json
 import logging
 import shutil
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import falcon.testing
 import psycopg
@@ -102,8 +104,33 @@ def test_what_nobody_foresaw_is_told_by_its_kind_alone(
         found = api.get("/metrics/branches?region=unheard-of")
     assert found.status_code == 500
     assert found.headers["x-request-id"] in found.json["detail"]
+    assert ("etag" in found.headers, found.headers["cache-control"]) == (False, "no-store")
     assert secret not in found.text + caplog.text
     assert "RuntimeError" in caplog.text
+
+
+def test_a_broken_file_of_keys_is_for_the_operator_to_mend(
+    api: Api, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_text('{"keys": []}')
+    home = api.desk.settings.home
+    desk = open_desk(Settings(home=home, jwks_file=file, jwks_issuer="https://id.example.com"), api.url)
+    client = falcon.testing.TestClient(app.make(desk))
+    parts = [{"alg": "EdDSA", "kid": "k"}, {"iss": "https://id.example.com"}, {}]
+    text = ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    asked: dict[str, Any] = {
+        "path": f"{BASE}/filters/options",
+        "headers": {"Authorization": f"Bearer {text}"},
+    }
+    assert client.simulate_get(**asked).status_code == 401
+    file.write_text('{"keys": [')
+    found = client.simulate_get(**asked)
+    assert (found.status_code, "retry-after" in found.headers) == (503, True)
+    assert str(file) not in found.text
+    assert str(file) in caplog.text
+    assert client.simulate_get(asked["path"], headers=api.headers("viewer")).status_code == 200
+    desk.close()
 
 
 def test_the_log_has_one_line_a_request_and_nothing_personal(
@@ -141,6 +168,7 @@ def test_only_pages_on_the_list_may_call(api: Api) -> None:
         headers = {**api.headers("viewer"), "Origin": origin}
         found = client.simulate_get(path, headers=headers)
         assert (found.headers.get("access-control-allow-origin") == origin) is may
+        assert {"Origin", "Authorization"} <= set(found.headers["vary"].split(", "))
         asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
         preflight = client.simulate_options(path, headers=asked)
         assert ("access-control-allow-methods" in preflight.headers) is may

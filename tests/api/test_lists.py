@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import polars as pl
 import pytest
@@ -187,6 +188,38 @@ def test_drilldowns_are_bounded_by_day_amount_and_lateness(api: Api) -> None:
         ("status=Sleeping", "status"),
     ):
         assert api.get(f"{fimr.path}?{query}").json["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("/metrics/officers?risk_band=Ambre", "did you mean Amber?"),
+        ("/metrics/officers?risk_band=Amber&risk_band=x", "known: Amber, Green, Red, Watch, n/a"),
+        ("/loans/fimr-drilldown?status=Activ", "did you mean Active?"),
+    ],
+)
+def test_a_value_that_none_can_have_is_refused_with_the_nearest(api: Api, query: str, message: str) -> None:
+    found = api.get(query)
+    assert (found.status_code, found.json["errors"][0]["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (
+            "/loans/early-indicators-drilldown?branch=Ikeja",
+            {"branch": "Ikeja", "early_indicator_tagged": "True"},
+        ),
+        ("/loans/early-indicators-drilldown?dpd_min=3", {"dpd_min": "3"}),
+        ("/cohorts/roll-matrix?", {"by": "book", "start_date": str(DAY - timedelta(30))}),
+        ("/cohorts/roll-matrix?start_date=2026-06-01", {"by": "book", "start_date": "2026-06-01"}),
+    ],
+)
+def test_an_export_names_what_it_was_narrowed_by_though_nobody_asked(
+    api: Api, query: str, expected: dict[str, str]
+) -> None:
+    found = api.get(f"{query}&format=csv")
+    assert dict(parse_qsl(found.headers["loanmetrics-filters"])) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from loanmetrics.http.routes import ROLES, Route
 from loanmetrics.http.table import ROUTES
-from tests.api.conftest import Api
+from tests.api.conftest import BASE, Api
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 GUARDED = [route for route in ROUTES if route.role != "public"]
@@ -75,6 +75,17 @@ def test_every_answer_has_its_headers(api: Api, route: Route) -> None:
         assert "default-src" in found.headers["content-security-policy"]
         assert re.fullmatch(r"[a-z]{20}", found.headers["x-request-id"])
         assert "server" not in found.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/", f"{BASE}/openapi.json", f"{BASE}/filters/options"]
+)
+def test_head_is_get_without_the_body(api: Api, path: str) -> None:
+    asked, headed = (
+        api.client.simulate_request(method, path, headers=api.headers("viewer")) for method in ("GET", "HEAD")
+    )
+    assert (headed.status_code, headed.content) == (200, b"")
+    assert headed.headers["content-type"] == asked.headers["content-type"]
 
 
 def test_a_request_may_bring_its_id_if_it_is_harmless(api: Api) -> None:

@@ -124,7 +124,8 @@ def matrix(asked: Asked) -> Listing:
             asked.desk.settings, reader, asked.desk.lake, first, reading.day, _where(query), query.by
         )
     about = {**meta(reading), "known_at": found.run_id}
-    return Listing(found.placed, (*PLACE, "from_order", "to_order"), "from_order,to_order", about)
+    key = (*PLACE, "from_order", "to_order")
+    return Listing(found.placed, key, "from_order,to_order", about, unasked={"start_date": first})
 
 
 def vintages(asked: Asked) -> Listing:

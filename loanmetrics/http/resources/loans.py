@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from loanmetrics.errors import suggest
 from loanmetrics.http.fields import Field, Fields
 from loanmetrics.http.parameters import DatedCursor, Days, Texts, Units
 from loanmetrics.http.problems import ProblemError
@@ -97,7 +98,8 @@ def early(asked: Asked) -> Listing:
         tagged = True
     _ordered("dpd_min", low, "dpd_max", high)
     found = _listing(asked).within([("current_dpd", low, high)])
-    return found.narrowed([("early_indicator_tagged", [] if tagged is None else [tagged])])
+    narrowed = found.narrowed([("early_indicator_tagged", [] if tagged is None else [tagged])])
+    return replace(narrowed, unasked={} if tagged is None else {"early_indicator_tagged": tagged})
 
 
 def _listing(asked: Asked) -> Listing:
@@ -107,7 +109,7 @@ def _listing(asked: Asked) -> Listing:
     _ordered("min_amount", least, "max_amount", most)
     for status in query.status:
         if status not in LOAN_STATUSES:
-            raise ProblemError.bad("status", f"must be one of {', '.join(LOAN_STATUSES)}")
+            raise ProblemError.bad("status", suggest(status, LOAN_STATUSES))
     where = Where(query.officer_id, query.region, query.branch)
     with asked.desk.reader() as connection:
         found = loans.listing(asked.desk.settings, connection, asked.desk.lake, query.date, where)

@@ -38,6 +38,9 @@ OFFICER_METRICS = (
 BRANCH_METRICS = "portfolio_total overdue_15d par15_ratio ayr dqi fimr active_loans total_officers".split()
 TRACKED = [metric.name for metric in load().metrics.values() if metric.unit != "flag"]
 BANDS = {metric.name: metric.band_column for metric in load().metrics.values() if metric.bands}
+_SCORED = load().metric("risk_score").bands
+# Of officers without a score too.
+RISK_BANDS = (*(name for name, _ in _SCORED.limits), _SCORED.otherwise, _SCORED.of(None)) if _SCORED else ()
 
 
 def _declared(shown: list[str], rank: bool) -> dict[str, Field]:
@@ -218,6 +221,9 @@ def _columns(asked: Asked) -> list[str]:
 
 
 def _chosen(listing: Listing, query: OfficersQuery) -> Listing:
+    for band in query.risk_band:
+        if band not in RISK_BANDS:
+            raise ProblemError.bad("risk_band", suggest(band, RISK_BANDS))
     wanted = ("region", "branch", "officer_id", "channel", "risk_band")
     return listing.narrowed((name, getattr(query, name)) for name in wanted)
 
