@@ -11,7 +11,7 @@ import falcon
 import msgspec
 from falcon.typing import ReadableIO
 
-from loanmetrics.http import address, auth, codings, exporting, forms, parameters, problems
+from loanmetrics.http import address, auth, codings, exporting, forms, parameters, paths, problems
 from loanmetrics.http.cache import Entry
 from loanmetrics.http.codings import CODINGS, PLAIN
 from loanmetrics.http.desk import Desk
@@ -55,7 +55,7 @@ class Endpoint:
             member=member,
             query=parameters.query(route.query, request.query_string),
             body=_body(route, request),
-            path={name: _fit(name, value) for name, value in path.items()},
+            path={name: _fit(name, paths.restored(value)) for name, value in path.items()},
             headers={name: request.get_header(name) or "" for name in KEPT_HEADERS},
             address=address.client(
                 request.remote_addr or "",

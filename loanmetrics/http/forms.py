@@ -49,6 +49,8 @@ def page(asked: Asked, listing: Listing) -> Answer:
     chosen, steps = fields_.chosen(asked.route.fields, query.fields), order(asked, listing)
     goes_on = isinstance(query, Cursor)
     after = query.cursor if isinstance(query, Cursor) and query.cursor else None
+    if after and query.page > 1:
+        raise ProblemError.bad("page", "goes without cursor")
     skip = 0 if after else (query.page - 1) * query.per_page
     try:
         found = listing.page(steps, query.per_page, skip, after)

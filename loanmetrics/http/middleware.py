@@ -4,7 +4,7 @@ from time import perf_counter
 
 import falcon
 
-from loanmetrics.http import logs, telemetry
+from loanmetrics.http import logs, paths, telemetry
 from loanmetrics.http.desk import Desk
 from loanmetrics.http.routes import NOBODY
 
@@ -29,6 +29,7 @@ class Frame:
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Name the request and start its clock; a browser's preflight is answered here."""
+        request.path = paths.kept(request.env.get("RAW_URI", "")) or request.path
         request.context.id = logs.request_id(request.get_header("X-Request-ID"))
         request.context.began = perf_counter()
         request.context.member = NOBODY

@@ -3,12 +3,16 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
+import falcon.testing
 import pytest
 
+from loanmetrics.http import app
 from loanmetrics.http.desk import open_desk
 from loanmetrics.jobs.reading import Reading
 from loanmetrics.settings import Settings
-from tests.api.conftest import PASSWORD, Api
+from loanmetrics.store.session import connect
+from tests.api.conftest import BASE, PASSWORD, Api
+from tests.roles import roles
 
 
 def test_a_thread_has_one_session_however_often_it_asks(published: Settings) -> None:
@@ -54,6 +58,21 @@ def test_an_answer_changes_with_the_audits_it_shows_and_with_no_others(api: Api)
     shown = api.get(paths["mine"]).json["data"]["audit_info"]["version"]
     assert shown == done.json["data"]["version"]
     assert api.get(paths["my page"]).json["data"][0]["last_audit_date"] is not None
+
+
+def test_figures_come_from_the_replica_and_audits_never(api: Api, published: Settings) -> None:
+    """A replica may be behind. This one may not be asked for audits at all, nor the primary for figures."""
+    url = published.database_url
+    assert url
+    with roles(url) as primary, roles(url) as replica, connect(url) as owner:
+        for made, tables in ((primary, "officer_metrics_daily"), (replica, "audit_tracking, team_members")):
+            owner.execute(f"REVOKE SELECT ON {tables} FROM {made.prefix}_api".encode())
+        desk = open_desk(published.but("test", replica_url=replica.as_("api")), primary.as_("api"))
+        client = falcon.testing.TestClient(app.make(desk))
+        for path in ("officers", f"officers/{api.get('/metrics/officers').json['data'][0]['officer_id']}"):
+            found = client.simulate_get(f"{BASE}/metrics/{path}", headers=api.headers("viewer"))
+            assert found.status_code == 200, found.text
+        desk.close()
 
 
 def test_logging_in_changes_no_answer(api: Api) -> None:

@@ -239,6 +239,13 @@ def test_a_cursor_walks_the_list_in_its_order(api: Api, route: Route, sort: str)
     assert walked == whole
 
 
+def test_a_cursor_says_where_to_go_on_and_no_page_does(api: Api) -> None:
+    path = "/loans/fimr-drilldown?per_page=3"
+    cursor = api.get(path).json["meta"]["next_cursor"]
+    found = api.get(f"{path}&cursor={cursor}&page=7")
+    assert (found.status_code, found.json["errors"][0]["field"]) == (400, "page")
+
+
 @pytest.mark.parametrize("cursor", ["x", "bm90", "W10", "W1siYSIsIGZhbHNlLCAxXV0"])
 def test_a_strange_cursor_is_refused(api: Api, cursor: str) -> None:
     found = api.get(f"/loans/fimr-drilldown?cursor={cursor}")

@@ -3,8 +3,10 @@
 import math
 from datetime import timedelta
 
+import pytest
+
 from tests import support
-from tests.api.conftest import FIRST, Api
+from tests.api.conftest import BASE, FIRST, Api
 
 DAY = support.SAMPLE_DAY
 
@@ -52,6 +54,14 @@ def test_an_officer_who_is_not_there(api: Api) -> None:
         found = api.get(f"/metrics/officers/{name}")
         assert found.status_code == 404
         assert found.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("kind", ["officer", "loan"])
+def test_an_id_may_hold_a_slash(api: Api, kind: str) -> None:
+    path = {"officer": "/metrics/officers/LAG%2F07", "loan": "/loans/LAG%2F07/account"}[kind]
+    found = api.get(path, extras={"RAW_URI": f"{BASE}{path}?date={DAY}"})
+    assert found.status_code == 404
+    assert found.json["detail"].startswith(f"there is no {kind} LAG/07")
 
 
 def test_what_can_be_chosen_is_what_is_published(api: Api) -> None:
