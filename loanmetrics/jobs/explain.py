@@ -109,7 +109,8 @@ def explained(
     row = _row(reading.figures(connection, lake, day).officers, officer_id)
     version = knowledge(connection, lake, day)
     loans = explains(settings, lake, version, day, name, Where(officer_id=[officer_id]))
-    measures = catalogue.measures_of(name)
+    # Officers are counted, not summed: what a loan adds to that tells nothing.
+    measures = tuple(it for it in catalogue.measures_of(name) if catalogue.measures[it].kind == "sum")
     return Explained(
         officer_id,
         metric,
