@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -37,6 +38,8 @@ def _say_version(given: bool) -> None:
         typer.echo(f"loanmetrics {loanmetrics.__version__}")
         raise typer.Exit
 
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 app = typer.Typer(
     help="Portfolio-quality metrics for lenders: exact, explained, for any day.",
@@ -139,8 +142,13 @@ def _tell(error: BaseException) -> None:
 
 def _fail(message: str, hint: str | None, code: int) -> None:
     lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write("\n".join(map(_harmless, lines)) + "\n")
     sys.exit(code)
+
+
+def _harmless(line: str) -> str:
+    """What was given and is told back may hold commands for the terminal."""
+    return CONTROL.sub(" ", line)
 
 
 def _fail_unexpectedly(error: Exception) -> None:

@@ -20,6 +20,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+# As much of a word that somebody gave is told back.
+WORD = 100
+
 
 class LoanmetricsError(Exception):
     """Base of the family: one line for people, an optional hint, an exit code for cron."""
@@ -104,10 +107,10 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     'did you mean fimr?'
     """
     known = sorted(choices)
-    near = get_close_matches(word, known, n=2)
+    near = get_close_matches(word[:WORD], known, n=2)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> UsageError:
     """The one way to say that a name is not known."""
-    return UsageError(f"unknown {what}: {word}", suggest(word, choices))
+    return UsageError(f"unknown {what}: {word[:WORD]}", suggest(word, choices))

@@ -5,6 +5,7 @@ its hash is stored with every figure.
 """
 
 import hashlib
+import re
 import tomllib
 from decimal import Decimal, DecimalException
 from functools import cache
@@ -13,10 +14,11 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from loanmetrics.errors import UsageError, suggest, unknown
+from loanmetrics.errors import WORD, UsageError, suggest, unknown
 from loanmetrics.tables import LOAN_STATUSES
 
 SHARE_SCALE = 1_000_000
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DpdCount = Literal["exclusive", "inclusive"]
 Calendar = Literal["calendar", "business"]
 # Names that say where a machine stands, not where a lender does: the engine does not know them.
@@ -84,12 +86,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @classmethod
     def from_toml(cls, text: str) -> "Policy":
         """Read a policy; names not given keep their default, unknown ones are refused with a hint."""
-        try:
-            given = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"policy is not valid TOML: {error}") from None
-        except DecimalException:
-            raise UsageError("policy: a number is out of range") from None
+        given = parsed(text, "policy")
         for name in given:
             if name not in cls.__struct_fields__:
                 raise unknown("policy name", name, cls.__struct_fields__)
@@ -141,6 +138,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.dpd_count == "inclusive"
 
 
+def parsed(text: str, what: str) -> dict[str, Any]:
+    """TOML as plain values, its numbers exact; ``what`` is named where it is wrong."""
+    try:
+        return tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{what} is not valid TOML: {error}") from None
+    except (DecimalException, ValueError):
+        raise UsageError(f"{what}: a number is out of range") from None
+    except RecursionError:
+        raise UsageError(f"{what} is nested too deeply") from None
+
+
 def _check(fine: bool, name: str, wanted: str) -> None:
     if not fine:
         raise UsageError(f"policy: {name} is out of range", wanted)
@@ -152,8 +161,12 @@ def _decimal(value: Decimal, name: str, most: int, places: int) -> None:
 
 
 def _names(values: tuple[str, ...] | str, name: str) -> None:
-    wanted = "a list of names, none of them empty or with blanks around it"
-    _check(not isinstance(values, str) and all(it and it == it.strip() for it in values), name, wanted)
+    wanted = "a list of names, none of them empty, with blanks around it or with control characters"
+    _check(not isinstance(values, str) and all(map(_is_name, values)), name, wanted)
+
+
+def _is_name(text: str) -> bool:
+    return text != "" and text == text.strip() and not CONTROL.search(text)
 
 
 def _listed(values: tuple[str, ...], name: str, choices: tuple[str, ...]) -> None:
@@ -166,7 +179,7 @@ def _time_zone(name: str) -> None:
     if name != "UTC" and name not in _time_zones():
         near = suggest(name, _time_zones())
         raise UsageError(
-            f"policy: time_zone {name!r} is not known",
+            f"policy: time_zone {name[:WORD]!r} is not known",
             near if near.startswith("did you mean") else "e.g. Africa/Lagos",
         )
 

@@ -8,7 +8,6 @@ with a hint.
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_network
@@ -19,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from loanmetrics.errors import UsageError, unknown
-from loanmetrics.policy import Policy
+from loanmetrics.policy import CONTROL, Policy, parsed
 
 PREFIX = "LOANMETRICS_"
 CONFIG = "LOANMETRICS_CONFIG"
@@ -31,6 +30,8 @@ FILE = "loanmetrics.toml"
 PATHS = ("home", "policy_file", "api_secret_file", "jwks_file")
 LISTS = ("cors_origins", "proxies")
 FACTS = Path("facts")
+MOST_BYTES = 1 << 20
+MOST_PORT = 65_535
 HELP = {
     "database_url": "PostgreSQL to work on; unset: the embedded server",
     "home": "folder of the embedded server and of derived files",
@@ -118,6 +119,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
         for proxy in self.proxies:
             ip_network(proxy)
+        port = self.bind.rpartition(":")[2]
+        if not self.bind.startswith("unix:") and int(port) > MOST_PORT:
+            raise UsageError(f"settings: bind has no port {port}", f"0 to {MOST_PORT}")
 
     @classmethod
     def load(
@@ -216,10 +220,22 @@ def masked(text: str) -> str:
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
+    for name, value in values.items():
+        if any(CONTROL.search(text) for text in _texts(value)):
+            raise UsageError(f"settings: {name} holds a control character")
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UsageError(f"settings: {error}") from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a setting's value."""
+    if isinstance(value, str | Path):
+        yield str(value)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
 
 
 def _from_file(environment: Mapping[str, str], folder: Path) -> dict[str, tuple[Any, str]]:
@@ -227,10 +243,7 @@ def _from_file(environment: Mapping[str, str], folder: Path) -> dict[str, tuple[
     path = folder / (named or FILE)
     if not named and not path.exists():
         return {}
-    try:
-        given = tomllib.loads(_text(path, "settings"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"settings file {path} is not valid TOML: {error}") from None
+    given = parsed(_text(path, "settings"), f"settings file {path}")
     for name in given:
         if name not in HELP:
             raise unknown("setting", name, HELP)
@@ -239,7 +252,15 @@ def _from_file(environment: Mapping[str, str], folder: Path) -> dict[str, tuple[
 
 def _within(folder: Path, name: str, value: Any) -> Any:
     """A path in a file means the same wherever the command is started."""
-    return folder / Path(value).expanduser() if name in PATHS and isinstance(value, str) else value
+    return folder / _expanded(value) if name in PATHS and isinstance(value, str) else value
+
+
+def _expanded(path: str | Path) -> Path:
+    """``~`` is the user's own folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"settings: {path} names a user who is not known here") from None
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
@@ -261,7 +282,7 @@ def _listed(text: str) -> list[str]:
 
 def _path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str | Path):
-        return Path(value).expanduser()
+        return _expanded(value)
     raise TypeError(f"a setting of type {kind.__name__} cannot be {type(value).__name__}")
 
 
@@ -273,7 +294,11 @@ def _shown(value: Any) -> str:
 
 def _text(path: Path, what: str) -> str:
     try:
-        return path.read_text("utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UsageError(f"the {what} file {path} is larger than {MOST_BYTES:,} bytes")
+        return content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(f"the {what} file {path} cannot be read: {reason}") from None

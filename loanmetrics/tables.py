@@ -601,7 +601,7 @@ def column_rules(table: Table) -> tuple[Rule, ...]:
         (
             "date_out_of_range",
             f"a date outside {MIN_DATE}..{MAX_DATE}",
-            [_bad_date(c) for c in _of(table, "date")],
+            [*map(_bad_date, _of(table, "date")), *map(_bad_time, _of(table, "timestamp"))],
         ),
         (
             "negative_amount",
@@ -641,6 +641,10 @@ def _of(table: Table, *kinds: Kind) -> list[Column]:
 
 def _bad_date(column: Column) -> str:
     return f"{column.name} NOT BETWEEN DATE '{MIN_DATE}' AND DATE '{MAX_DATE}'"
+
+
+def _bad_time(column: Column) -> str:
+    return f"{column.name} NOT BETWEEN TIMESTAMPTZ '{MIN_DATE} 00:00:00+00' AND TIMESTAMPTZ '{MAX_DATE} 00:00:00+00'"
 
 
 def _not_listed(column: Column) -> str:

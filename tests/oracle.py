@@ -37,7 +37,8 @@ MEASURES = (
 ).split()
 FINDINGS = (
     "schedule_total_mismatch principal_mismatch unsplit_payment closed_without_date reopened_after_close "
-    "channel_unknown"
+    "channel_unknown payment_before_disbursement reversal_before_payment due_before_disbursement "
+    "end_before_disbursement"
 ).split()
 READ = ("officers", "loans", "loan_schedule", "repayments", "holidays")
 
@@ -97,6 +98,10 @@ class Payment:
     @property
     def unsplit(self) -> bool:
         return self.amount > 0 and self.fees + self.interest + self.principal + self.penalty == 0
+
+    @property
+    def reversed_early(self) -> bool:
+        return self.is_reversed and self.reversal_date is not None and self.reversal_date < self.paid_on
 
     def reversed_by(self, day: date) -> bool:
         return self.is_reversed and (self.reversal_date is None or self.reversal_date <= day)
@@ -1101,7 +1106,13 @@ def find(facts: Facts, day: date, days: Days) -> dict[str, int]:
     for row in facts.schedule:
         differs = row.get("total_due") is not None and minor(row["total_due"]) != row_total(row)
         found["schedule_total_mismatch"] += differs
+        found["due_before_disbursement"] += row["due_date"] < facts.loans[row["loan_id"]].disbursed
     for loan in facts.loans.values():
+        ends = [day for day in (loan.maturity_date, loan.closed_date) if day is not None]
+        found["end_before_disbursement"] += any(end < loan.disbursed for end in ends)
+        for payment in loan.payments:
+            found["payment_before_disbursement"] += payment.paid_on < loan.disbursed
+            found["reversal_before_payment"] += payment.reversed_early
         principal = sum(each.principal for each in loan.installments)
         final = loan.status in days.policy.final_statuses
         found["principal_mismatch"] += loan.source == "schedule" and principal != loan.amount

@@ -13,6 +13,7 @@ import polars as pl
 from loanmetrics.engine.book import Shard
 from loanmetrics.facts.disk import write_parquet
 from loanmetrics.facts.extract import Source
+from loanmetrics.facts.held import MONEY_SUMS, completed
 from loanmetrics.facts.lake import (
     LEDGER,
     ORDERS,
@@ -21,7 +22,7 @@ from loanmetrics.facts.lake import (
     Lake,
     inhabited,
 )
-from loanmetrics.facts.prepare import MONEY_SUMS, Intake, Known
+from loanmetrics.facts.prepare import Intake, Known
 from loanmetrics.facts.version import SHARDED, ShardFiles, Version
 from loanmetrics.policy import Policy
 
@@ -200,7 +201,9 @@ def _write_small(
     tables["gone"] = pl.concat([gone, before.loans.select(pl.col("loan").cast(gone["loan"].dtype))]).sort(
         "loan"
     )
-    tables["held"] = _held(lake.small(last, "held"), connection.sql("SELECT * FROM held").pl(), touched)
+    tables["held"] = _held(
+        completed(lake.small(last, "held")), connection.sql("SELECT * FROM held").pl(), touched
+    )
     odd = lake.small(last, "odd")
     stays = odd.filter(~pl.col("loan").is_in(before.loans["loan"].implode()))
     tables["odd"] = pl.concat([stays, connection.sql("SELECT * FROM odd").pl().cast(odd.schema)])
@@ -238,7 +241,7 @@ def _at_work(officers: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
 
 def _held(last: pl.DataFrame, fresh: pl.DataFrame, touched: pl.Series) -> pl.DataFrame:
     replaced = pl.col("table_name").is_in(WHOLE) | pl.col("loan_id").is_in(touched.implode()).fill_null(False)
-    return pl.concat([last.filter(~replaced), fresh.cast(last.schema)])
+    return pl.concat([last.filter(~replaced), fresh.select(last.columns).cast(last.schema)])
 
 
 def _totals(

@@ -55,11 +55,6 @@ class Given:
         return f"{self.sql}::VARCHAR"
 
 
-def row_key(table: Table, prefix: str = "") -> str:
-    """SQL (both engines) for the identity of a row as text."""
-    return " || '/' || ".join(f"COALESCE(CAST({prefix}{name} AS TEXT), '')" for name in table.identity)
-
-
 def cast(kind: Kind, given: Given) -> str:
     """SQL for the value of ``kind``, null where ``given`` is no such value."""
     if _fits(kind, given):

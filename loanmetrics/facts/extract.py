@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ import psycopg
 from psycopg import sql
 
 from loanmetrics.errors import DataError, StoreError, UnreachableError
+from loanmetrics.facts import sifting
+from loanmetrics.facts.held import MONEY_SUMS
 from loanmetrics.facts.lake import PAR15_SCHEMA
-from loanmetrics.facts.prepare import MONEY_SUMS, SQL_TYPES
+from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import literal, one_file
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
 
@@ -75,7 +78,7 @@ def extract(
         for copied in copies:
             copied.result()
     frozen = _frozen_par15(own or leader)
-    _relate(connection, folder, loans)
+    _relate(connection, folder, loans, leader)
     source = counted if loans is None else _with_told(counted, connection, folder)
     connection.execute(f"CREATE TABLE facts_par15 ({PAR15_SCHEMA})")
     if frozen:
@@ -102,6 +105,11 @@ def _read_only(connection: psycopg.Connection) -> None:
 def _parts(leader: psycopg.Connection, name: str, loans: Collection[str] | None) -> list[str]:
     """What to copy one by one."""
     return partitions(leader, name) if loans is None else [name]
+
+
+def sum_of(money: str) -> str:
+    """SQL for the sum of what is a number among a table's money: PostgreSQL has one that is none."""
+    return f"sum(nullif({money}::numeric, 'NaN'))"
 
 
 def partitions(leader: psycopg.Connection, name: str) -> list[str]:
@@ -144,7 +152,7 @@ def _rows(name: str, leaf: str, loans: Collection[str] | None) -> sql.Composable
     if loans is None or not _is_picked(name, loans):
         return sql.SQL("{} FROM {}").format(columns, sql.SQL(leaf))
     return sql.SQL(
-        f"{{}}, count(*) OVER (), (sum({MONEY_SUMS[name]}) OVER () * 100)::bigint FROM {{}}"
+        f"{{}}, count(*) OVER (), ({sum_of(MONEY_SUMS[name])} OVER () * 100)::bigint FROM {{}}"
         " WHERE loan_id = ANY ((SELECT {}::text[])::text[])"
     ).format(columns, sql.SQL(leaf), sql.Literal(sorted(loans)))
 
@@ -160,13 +168,19 @@ def _columns(name: str) -> tuple[str, ...]:
 def _totals(leader: psycopg.Connection, names: Collection[str]) -> Source:
     rows, sums = {}, {}
     for name in names:
-        money = f", (sum({MONEY_SUMS[name]}) * 100)::bigint" if name in MONEY_SUMS else ", 0"
-        row = leader.execute(sql.SQL(f"SELECT count(*){money} FROM {name}")).fetchone()
+        money = f"sum({MONEY_SUMS[name]})::numeric" if name in MONEY_SUMS else "0"
+        row = leader.execute(sql.SQL(f"SELECT count(*), {money} FROM {name}")).fetchone()
         assert row is not None
-        rows[name] = row[0]
+        rows[name], total = row
         if name in MONEY_SUMS:
-            sums[name] = row[1] or 0
+            sums[name] = int((_readable(leader, name) if total and total.is_nan() else total or 0) * 100)
     return Source(rows, sums)
+
+
+def _readable(leader: psycopg.Connection, name: str) -> Decimal:
+    """The sum of what is a number: a row without one is held back."""
+    row = leader.execute(sql.SQL(f"SELECT {sum_of(MONEY_SUMS[name])} FROM {name}")).fetchone()
+    return row[0] if row and row[0] else Decimal(0)
 
 
 def _with_told(counted: Source, connection: "DuckDBPyConnection", folder: Path) -> Source:
@@ -187,25 +201,58 @@ def _frozen_par15(leader: psycopg.Connection) -> list[tuple[object, ...]]:
     ).fetchall()
 
 
-def _relate(connection: "DuckDBPyConnection", folder: Path, loans: Collection[str] | None) -> None:
-    """Parse each table's copies once, typed, into one Parquet file, and drop the copies."""
-    import duckdb
+def _relate(
+    connection: "DuckDBPyConnection",
+    folder: Path,
+    loans: Collection[str] | None,
+    leader: psycopg.Connection,
+) -> None:
+    """Parse each table's copies once, typed, into one Parquet file, and drop the copies.
 
+    Cell by cell where the source has other types than ours, or a value that is none of ours.
+    """
     for name in FACT_COLUMNS:
-        copies, parsed = sorted(folder.glob(f"{name}-*.csv")), literal(folder / f"{name}.parquet")
+        copies, target = sorted(folder.glob(f"{name}-*.csv")), folder / f"{name}.parquet"
         told = TOLD if _is_picked(name, loans) else {}
-        try:
-            connection.execute(
-                f"COPY ({_typed(name, copies, told)}) TO {parsed} (FORMAT parquet, COMPRESSION lz4)"
-            )
-        except duckdb.IOException:
-            raise
-        except duckdb.Error as error:
-            raise DataError(*_plainly(name, str(error))) from None
+        plain = sifting.as_declared(leader, name)
+        if not (plain and _parse(connection, name, copies, told, target)):
+            _sift(connection, name, copies, told, target)
         for copy in copies:
             copy.unlink()
         columns = ", ".join(_columns(name))
         connection.execute(f"CREATE VIEW raw.{name} AS SELECT {columns} FROM {_parsed(name, folder)}")
+
+
+def _parse(
+    connection: "DuckDBPyConnection", name: str, copies: list[Path], told: dict[str, str], target: Path
+) -> bool:
+    """Whether all could be read."""
+    import duckdb
+
+    rows = _typed(name, copies, told)
+    try:
+        connection.execute(f"COPY ({rows}) TO {literal(target)} (FORMAT parquet, COMPRESSION lz4)")
+    except duckdb.IOException:
+        raise
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _sift(
+    connection: "DuckDBPyConnection", name: str, copies: list[Path], told: dict[str, str], target: Path
+) -> None:
+    import duckdb
+
+    columns = sifting.columns_as_text([*_columns(name), *told])
+    line = sifting.LONGEST_LINE
+    rows = _read(copies, columns, f", max_line_size = {line}, buffer_size = {line}, parallel = false")
+    try:
+        sifting.sift(connection, name, rows, told, target)
+    except duckdb.IOException:
+        raise
+    except duckdb.Error as error:
+        raise DataError(*_plainly(name, str(error))) from None
 
 
 def _parsed(name: str, folder: Path) -> str:
@@ -218,15 +265,19 @@ def _plainly(name: str, error: str) -> tuple[str, str]:
     where = f" of column {column[1]}" if column and column[1] in _columns(name) else ""
     return (
         f"{name}: a value{where} cannot be read from the source",
-        "e.g. a year before 1, or text of many MB",
+        "e.g. text of many MB",
     )
 
 
 def _typed(name: str, copies: list[Path], more: dict[str, str]) -> str:
     types = {column.name: SQL_TYPES[column.kind] for column in facts_only(TABLES[name]).columns} | more
+    return _read(copies, types)
+
+
+def _read(copies: list[Path], types: dict[str, str], options: str = "") -> str:
     if not copies:
         return (
             f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in types.items())} WHERE false"
         )
     files = ", ".join(one_file(copy) for copy in copies)
-    return f"SELECT * FROM read_csv([{files}], columns = {types!r}, {CSV_DIALECT})"
+    return f"SELECT * FROM read_csv([{files}], columns = {types!r}, {CSV_DIALECT}{options})"

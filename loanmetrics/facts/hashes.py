@@ -22,9 +22,9 @@ from psycopg import sql
 
 from loanmetrics.errors import DataError
 from loanmetrics.facts.extract import Snapshot, partitions, reader
+from loanmetrics.facts.held import MONEY_SUMS
 from loanmetrics.facts.lake import SOURCE_TABLES, Lake
 from loanmetrics.facts.leaves import SCHEMA, Content, Leaf, Leaves
-from loanmetrics.facts.prepare import MONEY_SUMS
 from loanmetrics.facts.version import Version
 from loanmetrics.store.changes import Touched
 from loanmetrics.tables import MINOR_PER_UNIT, TABLES, Table, facts_only
@@ -32,7 +32,10 @@ from loanmetrics.tables import MINOR_PER_UNIT, TABLES, Table, facts_only
 # Kept with a file's sums: the last 63 bits of the first. They add up modulo 2^63, whatever wraps.
 LOW_BITS = 2**63 - 1
 # Without OFFSET 0 the row would be put together once for each hash.
-ROWS = "(SELECT loan_id, {money} AS money, ROW({columns}) AS content FROM {leaf} OFFSET 0) AS rows"
+ROWS = (
+    "(SELECT loan_id, nullif({money}::numeric, 'NaN') AS money, ROW({columns}) AS content"
+    " FROM {leaf} OFFSET 0) AS rows"
+)
 # The hash of a row is a weighted sum of its columns' hashes: where two rows swap their values of a column, the sum of
 # their hashes stays. Hashed once more, sums tell them apart.
 ROW_HASH = "hash_numeric_extended(hash_record_extended(content, {seed})::numeric, {seed})"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loanmetrics import tables
+from loanmetrics.facts import held, oddities
+from loanmetrics.facts.held import MONEY_SUMS
 from loanmetrics.policy import Policy
 from loanmetrics.tables import (
     FACT_COLUMNS,
@@ -36,7 +38,6 @@ SQL_TYPES: dict[tables.Kind, str] = {
     "timestamp": "TIMESTAMPTZ",
     "json": "JSON",
 }
-MONEY_SUMS = {"loans": "loan_amount", "loan_schedule": "principal_due", "repayments": "payment_amount"}
 CHILDREN = ("loan_schedule", "repayments")
 
 
@@ -67,10 +68,8 @@ def prepare(connection: "DuckDBPyConnection", policy: Policy, known: Known | Non
     """
     before = known or Known()
     _recall(connection, before)
-    connection.execute(
-        "CREATE TABLE held (table_name VARCHAR, rule VARCHAR, row_key VARCHAR, loan_id VARCHAR, amount BIGINT);"
-        "INSERT INTO held FROM raw_held"
-    )
+    held.create(connection, "held")
+    connection.execute("INSERT INTO held FROM raw_held")
     for name in FACT_COLUMNS:
         _sift(connection, facts_only(TABLES[name]), policy)
     _hold_back_loans_without_due_date(connection)
@@ -86,8 +85,8 @@ def prepare(connection: "DuckDBPyConnection", policy: Policy, known: Known | Non
     for name in CHILDREN:
         _hold_back_orphans(connection, name)
     _make_facts(connection)
-    _note_oddities(connection)
-    return Intake(_counts(connection), _sums(connection), _held(connection), _findings(connection))
+    oddities.note(connection)
+    return Intake(_counts(connection), _sums(connection), _held(connection), oddities.counted(connection))
 
 
 def _recall(connection: "DuckDBPyConnection", known: Known) -> None:
@@ -109,7 +108,7 @@ def _sift(connection: "DuckDBPyConnection", table: Table, policy: Policy) -> Non
     """``usable_<table>``: rows that break no rule of their own, and one row of each identity."""
     name = table.name
     broken = _first_broken_rule(table, policy)
-    about = _about(table)
+    about = held.about(table)
     connection.execute(
         f"INSERT INTO held SELECT '{name}', rule, {about} "
         f"FROM (SELECT *, {broken} AS rule FROM raw.{name}) WHERE rule IS NOT NULL"
@@ -138,14 +137,6 @@ def _sift(connection: "DuckDBPyConnection", table: Table, policy: Policy) -> Non
     )
 
 
-def _about(table: Table) -> str:
-    """What is kept of a row held back: its key, its loan, its amount."""
-    key = " || '/' || ".join(f"COALESCE({column}::VARCHAR, '')" for column in table.identity)
-    loan = "loan_id" if "loan_id" in table.names else "NULL"
-    amount = _minor(MONEY_SUMS[table.name]) if table.name in MONEY_SUMS else "0"
-    return f"{key}, {loan}, {amount}"
-
-
 def _first_broken_rule(table: Table, policy: Policy) -> str:
     limit = f"{policy.max_amount}::DECIMAL(18,2)"
     cases = [
@@ -162,7 +153,7 @@ def _hold_back_loans_without_due_date(connection: "DuckDBPyConnection") -> None:
         DELETE FROM endless WHERE loan_id IN (
             SELECT loan_id FROM usable_loan_schedule SEMI JOIN endless USING (loan_id)
             WHERE COALESCE(principal_due, 0) + COALESCE(interest_due, 0) + COALESCE(fee_due, 0) > 0);
-        INSERT INTO held SELECT 'loans', 'no_due_date', loan_id, loan_id, {_minor("loan_amount")}
+        INSERT INTO held SELECT 'loans', 'no_due_date', {held.about(facts_only(TABLES["loans"]))}
             FROM usable_loans SEMI JOIN endless USING (loan_id);
         """
     )
@@ -202,7 +193,7 @@ def _name_dimension(connection: "DuckDBPyConnection", dimension: str, column: st
 
 def _key_loans(connection: "DuckDBPyConnection", first: int) -> None:
     connection.execute(
-        "CREATE TABLE loan_keys AS SELECT loan_id, "
+        "CREATE TABLE loan_keys AS SELECT loan_id, disbursement_date AS begins, "
         f"({first} + row_number() OVER (ORDER BY disbursement_date, loan_id) - 1)::INTEGER AS loan "
         "FROM placed_loans"
     )
@@ -210,7 +201,7 @@ def _key_loans(connection: "DuckDBPyConnection", first: int) -> None:
 
 def _hold_back_orphans(connection: "DuckDBPyConnection", name: str) -> None:
     connection.execute(
-        f"INSERT INTO held SELECT '{name}', 'orphan', {_about(TABLES[name])} "
+        f"INSERT INTO held SELECT '{name}', 'orphan', {held.about(facts_only(TABLES[name]))} "
         f"FROM usable_{name} ANTI JOIN loan_keys USING (loan_id)"
     )
 
@@ -258,15 +249,15 @@ def _counts(connection: "DuckDBPyConnection") -> dict[str, int]:
 
 def _sums(connection: "DuckDBPyConnection") -> dict[str, int]:
     return {
-        name: _of_both(connection, name, f"sum({_minor(column)})", "sum(amount)")
+        name: _of_both(connection, name, f"sum({held.any_minor(column)})", "sum(amount)")
         for name, column in MONEY_SUMS.items()
     }
 
 
-def _of_both(connection: "DuckDBPyConnection", name: str, readable: str, held: str) -> int:
+def _of_both(connection: "DuckDBPyConnection", name: str, readable: str, unreadable: str) -> int:
     """A total over a table's rows, those with unreadable cells included."""
     return _one(connection, f"SELECT {readable} FROM raw.{name}") + _one(
-        connection, f"SELECT {held} FROM raw_held WHERE table_name = '{name}'"
+        connection, f"SELECT {unreadable} FROM raw_held WHERE table_name = '{name}'"
     )
 
 
@@ -280,31 +271,3 @@ def _held(connection: "DuckDBPyConnection") -> dict[tuple[str, str], int]:
         "SELECT table_name, rule, count(*) FROM held GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     return {(table, rule): count for table, rule, count in rows}
-
-
-def _note_oddities(connection: "DuckDBPyConnection") -> None:
-    """Odd but usable rows that show without any day, counted by loan."""
-    due = "COALESCE(principal_due, 0) + COALESCE(interest_due, 0) + COALESCE(fee_due, 0)"
-    kept = "usable_loan_schedule JOIN loan_keys USING (loan_id)"
-    connection.execute(
-        f"""
-        CREATE TABLE odd AS
-            SELECT 'schedule_total_mismatch' AS finding, loan, count(*) AS times
-            FROM {kept} WHERE total_due <> {due} GROUP BY loan
-        UNION ALL
-            SELECT 'principal_mismatch', loan, 1 FROM (
-                SELECT loan, loan_id, sum(COALESCE(principal_due, 0)) AS scheduled
-                FROM {kept} GROUP BY ALL HAVING sum({due}) > 0)
-            JOIN placed_loans USING (loan_id) WHERE scheduled <> loan_amount
-        UNION ALL
-            SELECT 'unsplit_payment', loan, count(*) FROM usable_repayments JOIN loan_keys USING (loan_id)
-            WHERE payment_amount > 0 AND {tables.PARTS_GIVEN} = 0 GROUP BY loan
-        """
-    )
-
-
-def _findings(connection: "DuckDBPyConnection") -> dict[str, int]:
-    rows = connection.execute(
-        "SELECT finding, sum(times)::BIGINT FROM odd GROUP BY finding ORDER BY finding"
-    ).fetchall()
-    return dict(rows)

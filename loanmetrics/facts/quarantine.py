@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from loanmetrics.facts.casting import Check, row_key
+from loanmetrics.facts.casting import Check
 from loanmetrics.facts.copying import copy_in
+from loanmetrics.facts.held import row_key
 from loanmetrics.facts.quoting import literal
 from loanmetrics.facts.reading import Layout, said_plainly
 from loanmetrics.facts.sources import REPORT_COLUMNS, Source

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loanmetrics.errors import DataError, unknown
-from loanmetrics.facts.casting import row_key, untidy
-from loanmetrics.facts.prepare import MONEY_SUMS, SQL_TYPES
+from loanmetrics.facts import held
+from loanmetrics.facts.casting import untidy
+from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import utf8
 from loanmetrics.facts.reading import (
     Layout,
@@ -25,7 +26,7 @@ from loanmetrics.facts.reading import (
 )
 from loanmetrics.facts.sources import find
 from loanmetrics.policy import Policy
-from loanmetrics.tables import FACT_COLUMNS, MINOR_PER_UNIT, TABLES, Table, facts_only
+from loanmetrics.tables import FACT_COLUMNS, TABLES, Table, facts_only
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,12 +41,8 @@ def connect(scratch: Path | None = None, time_zone: str = "UTC") -> "DuckDBPyCon
 
     connection = duckdb.connect(config={"temp_directory": utf8(scratch)} if scratch else {})
     connection.execute("SET TimeZone = $zone", {"zone": time_zone})
-    connection.execute(
-        """
-        SET pandas_analyze_sample = 0; CREATE SCHEMA raw; CREATE TABLE raw_held
-            (table_name VARCHAR, rule VARCHAR, row_key VARCHAR, loan_id VARCHAR, amount BIGINT)
-        """
-    )
+    connection.execute("SET pandas_analyze_sample = 0; CREATE SCHEMA raw")
+    held.create(connection, "raw_held")
     return connection
 
 
@@ -110,8 +107,8 @@ def _part(connection: "DuckDBPyConnection", table: Table, found: Layout, place: 
     connection.execute(
         f"""
         ALTER TABLE checked RENAME TO {checked};
-        INSERT INTO raw_held SELECT '{table.name}', {rules}[broken], {_about(table)} FROM {checked} WHERE broken > 0
-            UNION ALL SELECT '{table.name}', 'bad_line', NULL, NULL, 0 FROM bad_lines
+        INSERT INTO raw_held SELECT '{table.name}', {rules}[broken], {held.about(table)} FROM {checked} WHERE broken > 0
+            UNION ALL SELECT '{table.name}', 'bad_line', NULL, NULL, 0, 0, NULL FROM bad_lines
         """
     )
     return f"SELECT {', '.join(table.names)} FROM {checked} WHERE broken = 0"
@@ -153,15 +150,7 @@ def _without_repeats(
         earlier = f"(SELECT {identity} FROM repeated_{name} WHERE first_part < {place})"
         again = f"{sound} AND ({identity}) IN {earlier}"
         connection.execute(
-            f"INSERT INTO raw_held SELECT '{name}', 'duplicate_id', {_about(table)} FROM ({part}) WHERE {again}"
+            f"INSERT INTO raw_held SELECT '{name}', 'duplicate_id', {held.about(table)} FROM ({part}) WHERE {again}"
         )
         kept.append(f"SELECT * FROM ({part}) WHERE NOT ({again})")
     return kept
-
-
-def _about(table: Table) -> str:
-    """What is kept of a row held back: its key, its loan, its amount in minor units."""
-    loan = "loan_id" if "loan_id" in table.names else "NULL"
-    money = MONEY_SUMS.get(table.name)
-    amount = f"(COALESCE({money}, 0) * {MINOR_PER_UNIT})::BIGINT" if money else "0"
-    return f"{row_key(table)}, {loan}, {amount}"

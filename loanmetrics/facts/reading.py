@@ -3,6 +3,7 @@
 DuckDB reads and spills to disk, so a file may be larger than memory. Times without zone are in the policy's.
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 FOLDER = "loanmetrics-load-"
 MEMORY_LIMIT = "1GB"
 HEADER_LIMIT = 1 << 20
+LINE_LIMIT = 2_000_000
+LONG = f"longer than {LINE_LIMIT:,} bytes"
 DELIMITERS = ",;\t|"
 BLANK = r"E' \t\r\n'"
 # A row with these faults is one row; after any other, the rows that follow cannot be trusted.
@@ -238,6 +242,7 @@ def _plain_type(type_: str) -> str:
 
 def _csv(source: Source) -> Layout:
     head = _head(source)
+    _refuse_long_lines(source)
     delimiter = max(DELIMITERS, key=lambda each: len(_names(head, each) & set(source.table.names)))
     names = [name.strip().lower() for name in next(csv.reader(io.StringIO(head), delimiter=delimiter))]
     twice = [name for place, name in enumerate(names) if name and name in names[:place]]
@@ -254,16 +259,34 @@ def _csv(source: Source) -> Layout:
     return Layout(source.name, tuple((name, "VARCHAR") for name in names), rows, lines=True)
 
 
+def _opened(source: Source) -> "gzip.GzipFile | BufferedReader":
+    return gzip.open(source.path) if source.name.lower().endswith(".gz") else source.path.open("rb")
+
+
+def _refuse_long_lines(source: Source) -> None:
+    """DuckDB drops a line that is longer than its buffer without a word."""
+    lines, length = 1, 0
+    with _opened(source) as file:
+        while block := file.read(HEADER_LIMIT):
+            first = block.find(b"\n")
+            length += len(block) if first < 0 else first
+            if length > LINE_LIMIT:
+                raise DataError(f"{source.name} line {lines:,}: {LONG}")
+            if first >= 0:
+                lines += block.count(b"\n")
+                length = len(block) - 1 - block.rfind(b"\n")
+
+
 def _head(source: Source) -> str:
-    opened = gzip.open if source.name.lower().endswith(".gz") else open
-    with opened(source.path, "rb") as file:
-        block = file.read(HEADER_LIMIT)
+    with _opened(source) as file:
+        read = file.read(HEADER_LIMIT)
+    block = read.removeprefix(codecs.BOM_UTF8)
     line, newline, _ = block.partition(b"\n")
     if not line.strip():
         raise DataError(f"{source.name} is empty" if not block.strip() else f"{source.name} line 1 is empty")
-    if not newline and len(block) == HEADER_LIMIT:
+    if not newline and len(read) == HEADER_LIMIT:
         raise DataError(f"{source.name} line 1 is longer than {HEADER_LIMIT} bytes", "is it CSV?")
-    return line.decode("utf-8-sig").rstrip("\r")
+    return line.decode().rstrip("\r")
 
 
 def _names(head: str, delimiter: str) -> set[str]:
@@ -282,7 +305,7 @@ def _note_bad_lines(connection: "DuckDBPyConnection", found: Layout) -> None:
     if worse:
         plain = {
             "UNQUOTED VALUE": "a quote is not closed",
-            "LINE SIZE OVER MAXIMUM": "longer than 2,000,000 bytes",
+            "LINE SIZE OVER MAXIMUM": LONG,
         }
         raise DataError(f"{found.name} line {worse[0]}: {plain.get(worse[1], str(worse[1]).lower())}")
     connection.execute("INSERT INTO bad_lines SELECT line, any_value(csv_line) FROM rejected GROUP BY line")
