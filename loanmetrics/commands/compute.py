@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,9 +11,13 @@ from loanmetrics.commands.shared import AsOf, PolicyFile, Scheduler
 from loanmetrics.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import polars as pl
 
     from loanmetrics.jobs.compute import ComputeReport
+
+MOST_BREAKS = 20
 
 
 def compute(
@@ -93,6 +97,7 @@ def backfill(
         console.say(
             f"{month.first} to {month.last}: {told or 'nothing changed'} in {month.seconds:.1f} s ({month.run_id})"
         )
+        _print_breaks(month.breaks)
 
 
 def _print_compute(made: "ComputeReport") -> None:
@@ -114,6 +119,17 @@ def _print_compute(made: "ComputeReport") -> None:
     if counted:
         console.say("")
         console.show_rows(counted, {"rows": "bigint"})
+    _print_breaks(made.breaks)
+
+
+def _print_breaks(breaks: "Sequence[Mapping[str, Any]]") -> None:
+    from loanmetrics import console
+
+    if breaks:
+        console.say("\nthe general ledger differs:")
+        console.show_rows(breaks[:MOST_BREAKS], shared.BREAK_KINDS)
+    if len(breaks) > MOST_BREAKS:
+        console.say(f"and {len(breaks) - MOST_BREAKS:,} more: loanmetrics runs RUN")
 
 
 def _print_changes(changes: "pl.DataFrame", format_: shared.Format, output: Path | None) -> None:

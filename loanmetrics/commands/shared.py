@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from loanmetrics.settings import Settings
 
 FIRST_AS_OF = date(1970, 1, 1)
+BREAK_KINDS = {"day": "date", **dict.fromkeys(("ours", "theirs", "difference"), "money")}
 
 
 class Format(StrEnum):

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from time import perf_counter
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -20,11 +21,13 @@ from loanmetrics.errors import UsageError
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.version import Version
-from loanmetrics.jobs import gates, restated
+from loanmetrics.jobs import gates, restated, sampling
 from loanmetrics.jobs.executors import executor
 from loanmetrics.jobs.figures import outcome
 from loanmetrics.jobs.retrying import AGAIN, give_up_or_go_on
+from loanmetrics.jobs.run_report import breaks
 from loanmetrics.jobs.running import Workplace, at_work
+from loanmetrics.jobs.sampling import Sample
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
@@ -37,12 +40,13 @@ from loanmetrics.tables import BRANCH_METRICS, LOAN_STATE, OFFICER_METRICS
 
 @dataclass(frozen=True)
 class Month:
-    """What a backfill did with the days of one month: rows it changed, by table."""
+    """What a backfill did with the days of one month: rows it changed, by table, and where the ledger differs."""
 
     run_id: str
     first: date
     last: date
     changed: dict[str, int]
+    breaks: list[dict[str, Any]]
     seconds: float
 
 
@@ -89,11 +93,11 @@ def _published(settings: Settings, first: date, last: date, policy: Policy) -> I
                 synced = _facts(settings, place, version, this, policy)
                 step("keep facts")
                 version = place.lake.keep(synced.version)
-                changed = _publish(place, this, begin, synced, policy, pool)
+                changed, differ = _publish(place, this, begin, synced, policy, pool)
             step("point")
             place.lake.point_to(version)
             announce(settings.redis_url, this.run_id)
-            yield Month(this.run_id, begin, end, changed, perf_counter() - began)
+            yield Month(this.run_id, begin, end, changed, differ, perf_counter() - began)
 
 
 def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
@@ -121,11 +125,16 @@ def _facts(
 
 def _publish(
     place: Workplace, this: runs.Run, first: date, synced: Synced, policy: Policy, pool: Executor
-) -> dict[str, int]:
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Rows it changed, by table, and branches that differ from the general ledger."""
     book = Book(place.lake.facts(synced.version), this.day, policy)
     intake = lakes.intake(place.lake, synced.version)
     made = days(book, first, pool)
     ledger = gates.ties_to_ledger(made.branches, lakes.ledger(place.lake, synced.version), policy)
+    sample = sampling.hundredth(place.lake, synced.version, this.number)
+    _agrees(sample, book)
+    newest = _loans(book, made, pool) if place.is_newest(this.day) else None
+    twice = len(sample.keys) if newest is None else sampling.loans_agree(sample, book, newest)
     place.is_still_there()
     done = publish(
         place.connection,
@@ -134,13 +143,13 @@ def _publish(
         made.branches,
         transitions=made.transitions,
         par15=made.par15,
-        loan_state=_loans(book, made, pool) if place.is_newest(this.day) else None,
-        outcome=outcome(synced.source, intake, intake.findings, {}, ledger),
+        loan_state=newest,
+        outcome=outcome(synced.source, intake, intake.findings, {}, ledger, twice),
         along=lambda: _along(place, this, synced, policy, made),
         first=first,
         restate=True,
     )
-    return done.changed
+    return done.changed, breaks(ledger)
 
 
 def _loans(book: Book, made: Days, pool: Executor) -> pl.DataFrame:
@@ -148,6 +157,13 @@ def _loans(book: Book, made: Days, pool: Executor) -> pl.DataFrame:
     found = states(book, pool).select(LOAN_STATE.names)
     gates.loans_match(made.branches.filter(pl.col(by_day.DAY) == book.as_of), found)
     return found
+
+
+def _agrees(sample: Sample, book: Book) -> None:
+    """The pass over many days gives a sample's sums of the last day as the second engine does."""
+    some, day, catalogue = sample.of(book.facts), book.as_of, load()
+    totals = sums(some, book.policy, day, day, catalogue)
+    sampling.cells_agree(sample, book, by_day.cells(some, totals, day, day, catalogue))
 
 
 def _along(place: Workplace, this: runs.Run, synced: Synced, policy: Policy, made: Days) -> None:

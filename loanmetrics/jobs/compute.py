@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import polars as pl
 
@@ -22,6 +23,7 @@ from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.executors import executor, ready
 from loanmetrics.jobs.figures import Computed, figures, remember
 from loanmetrics.jobs.retrying import patiently
+from loanmetrics.jobs.run_report import breaks
 from loanmetrics.jobs.running import Workplace, at_work, lake_of
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
@@ -38,7 +40,8 @@ from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
 class ComputeReport:
     """What a run did, for people; ``changes`` is set by a dry run only.
 
-    ``reason`` says why all of the source was read; None: only what changed was. ``how`` says it in words.
+    ``reason`` says why all of the source was read; None: only what changed was. ``how`` says it in words. ``breaks``
+    are the branches that differ from the general ledger.
     """
 
     run_id: str
@@ -53,6 +56,7 @@ class ComputeReport:
     changes: pl.DataFrame | None = None
     reason: str | None = None
     how: str = ""
+    breaks: tuple[dict[str, Any], ...] = ()
 
 
 def compute(
@@ -84,7 +88,7 @@ def _run(settings: Settings, as_of: date, policy: Policy, full: bool, kind: str)
         if last is None:
             ready(settings)
         synced = sync(settings, place, last, this.run_id, policy, why)
-        made = _figures(settings, place.lake, synced, last, as_of, policy)
+        made = _figures(settings, place.lake, synced, last, as_of, policy, this.number)
         step("keep facts")
         version = remember(synced.version, last, place.lake, as_of, made.sums)
         version = place.lake.keep(version)
@@ -127,10 +131,18 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
 
 
 def _figures(
-    settings: Settings, lake: Lake, synced: Synced, last: Version | None, as_of: date, policy: Policy
+    settings: Settings,
+    lake: Lake,
+    synced: Synced,
+    last: Version | None,
+    as_of: date,
+    policy: Policy,
+    turn: int | None = None,
 ) -> Computed:
+    """Without a number of its own, a run takes the day's for its turn."""
     book = Book(lake.facts(synced.version), as_of, policy)
-    return figures(synced, last, lake, book, partial(executor, settings, lake.folder))
+    pool = partial(executor, settings, lake.folder)
+    return figures(synced, last, lake, book, pool, as_of.toordinal() if turn is None else turn)
 
 
 def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> Published:
@@ -168,7 +180,7 @@ def plan(policy: Policy) -> str:
         "state      per shard: every loan at the end of the day",
         "measures   per shard, the plan below; shards merge by adding",
         "figures    officers, branches: formulas, bands, rank",
-        "gates      source = facts, officers = branches = book, loans = figures",
+        "gates      source = facts, officers = branches = book, loans = figures, a hundredth = DuckDB's",
         "publish    one transaction: figures, loan state, log",
     ]
     book = Book(lakes.in_memory(connection), date(2000, 1, 1), policy)
@@ -197,6 +209,7 @@ def _report(
         changes=changes,
         reason=synced.reason if synced else None,
         how=synced.how if synced else "",
+        breaks=tuple(breaks(made.outcome.reconciliation.get("gl_balances", []))),
     )
 
 

@@ -24,7 +24,7 @@ from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.version import Day, Version
-from loanmetrics.jobs import gates
+from loanmetrics.jobs import gates, sampling
 from loanmetrics.jobs.sync import Synced
 from loanmetrics.steps import step
 from loanmetrics.store import runs
@@ -59,8 +59,8 @@ class Computed:
     outcome: runs.Outcome
 
 
-def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Pool) -> Computed:
-    """All figures of a day, through every gate."""
+def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Pool, turn: int) -> Computed:
+    """All figures of a day, through every gate; ``turn`` says which loans are computed twice."""
     catalogue = load()
     step("check facts")
     intake = lakes.intake(lake, synced.version)
@@ -74,6 +74,9 @@ def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: 
     totals = gates.ties_out(cells, {"officers": officers, "branches": branches}, catalogue)
     if sums.touched is None:
         gates.loans_match(cells, sums.loan_states)
+    first = last.next_loan if last and sums.touched is not None else 0
+    sample = sampling.hundredth(lake, synced.version, turn, first)
+    twice = sampling.loans_agree(sample, book, sums.loan_states)
     dated = branches.with_columns(pl.lit(book.as_of).alias(gates.DAY))
     ledger = gates.ties_to_ledger(dated, lakes.ledger(lake, synced.version), book.policy)
     found = _add_up([intake.findings, findings.of_officers(book), sums.findings])
@@ -82,16 +85,29 @@ def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: 
         branches,
         sums,
         totals["total_disbursed_count"],
-        outcome(synced.source, intake, found, totals, ledger),
+        outcome(synced.source, intake, found, totals, ledger, twice),
     )
 
 
 def outcome(
-    source: Source, intake: Intake, found: Counts, totals: Counts, ledger: Sequence[gates.LedgerDay]
+    source: Source,
+    intake: Intake,
+    found: Counts,
+    totals: Counts,
+    ledger: Sequence[gates.LedgerDay],
+    twice: int,
 ) -> runs.Outcome:
-    """What the log says of a run: rows read and held back, findings, the sums that tie out, and the ledger's."""
+    """What the log says of a run: rows read and held back, findings, the sums that tie out, and the ledger's.
+
+    And how many loans were computed twice.
+    """
     found = {**found, "gl_difference": sum(len(day["breaks"]) for day in ledger)}
-    told = {"book": totals, "source_rows": source.rows, "source_sums": source.sums}
+    told = {
+        "book": totals,
+        "source_rows": source.rows,
+        "source_sums": source.sums,
+        "computed_twice": twice,
+    }
     return runs.Outcome(
         records_processed=sum(intake.rows.values()),
         records_failed=sum(intake.quarantine.values()),

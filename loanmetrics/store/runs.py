@@ -44,12 +44,13 @@ KEEP_EVENT_ROWS = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run under way: its id goes with every figure it publishes."""
+    """A run under way: its id goes with every figure it publishes; ``number`` counts the runs of a database."""
 
     run_id: str
     kind: str
     day: date
     started: datetime
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +96,20 @@ def start(
     """Commit a Running row, so that a run leaves its trace however it ends; a new policy is told to the audit chain."""
     step("begin")
     started = datetime.now(UTC)
-    run = Run(_new_id(connection, started), kind, day, started)
+    run_id = _new_id(connection, started)
     with connection.transaction():
-        _tell_policy(connection, run, policy_hash, policy or {})
-        connection.execute(
+        _tell_policy(connection, run_id, policy_hash, policy or {})
+        row = connection.execute(
             "INSERT INTO metric_calculation_log (status, run_id, calculation_type, calculation_date,"
             " start_time, engine_version, policy_hash, policy, metric_revisions, known_at)"
-            " VALUES ('Running', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " VALUES ('Running', %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING log_id",
             [
-                *(run.run_id, kind, day, started, engine_version, policy_hash),
+                *(run_id, kind, day, started, engine_version, policy_hash),
                 *(Jsonb(policy), Jsonb(metric_revisions), known_at),
             ],
-        )
-    return run
+        ).fetchone()
+    assert row is not None
+    return Run(run_id, kind, day, started, row[0])
 
 
 def complete(
@@ -208,7 +210,7 @@ def reason(error: BaseException | str) -> str:
 
 
 def _tell_policy(
-    connection: psycopg.Connection, run: Run, policy_hash: str, policy: Mapping[str, Any]
+    connection: psycopg.Connection, run_id: str, policy_hash: str, policy: Mapping[str, Any]
 ) -> None:
     """What differs from the policy of the run before, whatever became of that."""
     row = connection.execute(
@@ -225,7 +227,7 @@ def _tell_policy(
         actor=audit.operator(),
         old_value={"policy_hash": row[0], **{name: before.get(name) for name in names}} if row else None,
         new_value={"policy_hash": policy_hash, **{name: now.get(name) for name in names}},
-        run_id=run.run_id,
+        run_id=run_id,
     )
 
 

@@ -169,6 +169,11 @@ def ledger_in_log(url: str) -> Any:
     return told
 
 
+def newest_run(url: str) -> str:
+    [(run_id,)] = asked(url, "SELECT run_id FROM metric_calculation_log ORDER BY log_id DESC LIMIT 1")
+    return str(run_id)
+
+
 def owed(url: str) -> dict[str, int]:
     """Principal by branch, as published."""
     query = f"SELECT branch, principal_portfolio FROM branch_metrics_daily WHERE calculation_date = '{DAY}'"
@@ -204,6 +209,15 @@ def test_branches_that_differ_from_the_ledger_are_named(run: Cli, small: str, tm
     post(small, Ikeja=ikeja - 150, Kano=7)
     code, out, _ = run(small, *COMPUTE)
     assert (code, "gl_difference" in out) == (0, True)
+    for told_of in (out, run(small, "runs", newest_run(small))[1]):
+        assert [
+            line.split() for line in told_of.partition("the general ledger differs:")[2].splitlines()[1:5]
+        ] == [
+            ["day", "branch", "ours", "theirs", "difference"],
+            [str(DAY), "Ikeja", f"{ikeja / 100:,.2f}", f"{(ikeja - 150) / 100:,.2f}", "1.50"],
+            [str(DAY), "Kano", "-", "0.07", "-0.07"],
+            [str(DAY), "Yaba", f"{yaba / 100:,.2f}", "-", f"{yaba / 100:,.2f}"],
+        ]
     [day] = ledger_in_log(small)
     assert day["breaks"] == [
         {"branch": "Ikeja", "ours": ikeja, "theirs": ikeja - 150, "difference": 150},
@@ -229,6 +243,8 @@ def test_a_backfill_is_held_to_the_ledger_day_by_day(run: Cli, small: str, tmp_p
     assert run(small, *stretch)[0] == 0
     assert [day["day"] for day in ledger_in_log(small)] == [str(DAY)]
     told(small, "INSERT INTO gl_balances VALUES ('Ikeja', '2026-03-12', 1)")
+    code, out, _ = run(small, *stretch[:-2])
+    assert (code, "2026-03-12  Ikeja " in out, "2026-03-12  Yaba " in out) == (0, True, True)
     code, _, err = run(small, *stretch)
     assert (code, "principal is not the ledger's on 2026-03-12: Ikeja" in err) == (4, True)
     assert statuses(small)[-1][0] == "Failed"
