@@ -259,7 +259,7 @@ def test_from_files_to_figures(run: Run, database: str, tmp_path: Path) -> None:
     assert f"as of {DAY}: published 44 officers and 13 branches from 6,053 loans in " in out
     assert " s; 6,110 rows changed (20" in out
     assert "\nread everything (first run)\n" in out
-    assert "held back  loans.no_due_date           1\n" in out
+    assert ["held", "back", "loans.no_due_date", "1"] in [line.split() for line in out.splitlines()]
 
     code, out, _ = run("compute", "--as-of", DAY, database=database)
     assert " s; 0 rows changed (20" in out

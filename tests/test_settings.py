@@ -111,40 +111,6 @@ def test_paths_in_a_file_start_at_the_file(tmp_path: Path) -> None:
     assert settings.policy_file == file.parent / "policy.toml"
 
 
-@pytest.mark.parametrize(
-    ("text", "variables", "message"),
-    [
-        ("shard_loan = 2", {}, "unknown setting: shard_loan (did you mean shard_loans?)"),
-        ("sources = {}", {}, "unknown setting: sources"),
-        ("", {"LOANMETRICS_DATABSE_URL": "x"}, "did you mean LOANMETRICS_DATABASE_URL"),
-        ("readers = ", {}, "is not valid TOML"),
-        ("readers = 0", {}, "settings: Expected `int` >= 1"),
-        ('home = ["a"]', {}, "settings: "),
-        ("", {"LOANMETRICS_SHARD_LOANS": "many"}, "settings: Expected `int`"),
-        ("", {"LOANMETRICS_CONFIG": "/nowhere/x.toml"}, "cannot be read: No such file"),
-        ('bind = "8000"', {}, "at `$.bind`"),
-        ("", {"LOANMETRICS_SCHEDULER": "10.0.0.1:8786"}, "at `$.scheduler`"),
-        ('redis_url = "http://cache"', {}, "at `$.redis_url`"),
-        ('facts_url = "/mnt/facts"', {}, "at `$.facts_url`"),
-        ('facts_url = "s3:///facts"', {}, "at `$.facts_url`"),
-        ('cors_origins = ["*"]', {}, "at `$.cors_origins[0]`"),
-        ("", {"LOANMETRICS_CORS_ORIGINS": "https://a.example/path"}, "at `$.cors_origins[0]`"),
-        ("", {"LOANMETRICS_PROXIES": "10.0.0.0/8, the proxy"}, "'the proxy' does not appear to be"),
-    ],
-)
-def test_what_is_wrong_is_refused(tmp_path: Path, text: str, variables: dict[str, str], message: str) -> None:
-    (tmp_path / "loanmetrics.toml").write_text(text)
-    with pytest.raises(UsageError) as error:
-        load(tmp_path, **variables)
-    assert message in str(error.value)
-
-
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "loanmetrics.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="not UTF-8"):
-        load(tmp_path)
-
-
 def test_every_setting_is_described_with_its_source(tmp_path: Path) -> None:
     (tmp_path / "loanmetrics.toml").write_text("readers = 3\n")
     settings = load(tmp_path, LOANMETRICS_DATABASE_URL="postgresql://ada:hush@db/loans")

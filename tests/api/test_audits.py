@@ -93,33 +93,6 @@ def test_an_action_is_recorded_once(api: Api, officer: str) -> None:
     assert [event["action_type"] for event in history] == ["visit"]
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"", 400),
-        (b"{", 400),
-        (b"[1]", 400),
-        (b"null", 400),
-        (b'{"assignee_id": "x"}', 400),
-        (b'{"assignee_id": 999999}', 400),
-        (b'{"assignee": 1}', 400),
-        (b'{"assignee_id": 99999999999999999999}', 400),
-        (b"[" * 60_000, 400),
-        (b" " * 70_000, 413),
-        (b'{"assignee_id": null, "\xff": 1}', 400),
-    ],
-)
-def test_bodies_that_are_wrong(api: Api, officer: str, body: bytes, status: int) -> None:
-    found = api.ask(
-        "PUT",
-        f"/audit/officers/{officer}/assignee",
-        "auditor",
-        body=body,
-        headers={"If-Match": version(api, officer), "Content-Type": "application/json"},
-    )
-    assert found.status_code == status, found.text
-
-
 @pytest.mark.parametrize(("body", "status"), [(b'{"assignee_id": null}', 200), (b" " * 70_000, 413)])
 def test_a_body_in_chunks_is_read_to_its_end(api: Api, officer: str, body: bytes, status: int) -> None:
     found = api.ask(
@@ -130,12 +103,6 @@ def test_a_body_in_chunks_is_read_to_its_end(api: Api, officer: str, body: bytes
         extras={"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True},
     )
     assert found.status_code == status, found.text
-
-
-def test_only_json_is_read(api: Api, officer: str) -> None:
-    path = f"/audit/officers/{officer}/assignee"
-    found = api.ask("PUT", path, "auditor", body=b"a=1", headers={"Content-Type": "text/plain"})
-    assert found.status_code == 415
 
 
 def test_an_officer_nobody_knows(api: Api) -> None:

@@ -15,9 +15,8 @@ from loanmetrics.errors import DataError, UsageError
 from loanmetrics.facts import prepare, raw
 from loanmetrics.policy import Policy
 from loanmetrics.tables import FACT_COLUMNS
+from tests.bad_input.files import LOAN_CELLS, PARQUET_CELLS
 from tests.facts.test_load import (
-    BAD_LOAN_CELLS,
-    BAD_PARQUET_CELLS,
     L1,
     LOANS,
     REPAYMENTS,
@@ -32,6 +31,7 @@ from tests.facts.test_load import (
 )
 
 DAY = date(2024, 1, 5)
+WHOLE = "SELECT table_name, rule, row_key, loan_id, amount FROM raw_held"
 HELD = "SELECT table_name, rule, row_key FROM {} ORDER BY ALL"
 
 
@@ -70,7 +70,7 @@ def by_row(folder: Path, cells: Sequence[Mapping[str, str]]) -> None:
     csv(folder, "loans.csv", ",".join(names), *lines)
 
 
-READ_CELLS = [cell for cell in BAD_LOAN_CELLS if cell[0] in FACT_COLUMNS["loans"] and cell[0] != "loan_id"]
+READ_CELLS = [cell for cell in LOAN_CELLS if cell[0] in FACT_COLUMNS["loans"] and cell[0] != "loan_id"]
 
 
 def test_a_scan_holds_back_the_rows_of_a_csv_file_that_a_load_does(
@@ -93,7 +93,7 @@ def test_a_scan_holds_back_the_rows_of_a_csv_file_that_a_load_does(
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "rule"), [cell for cell in BAD_PARQUET_CELLS if cell[0] in FACT_COLUMNS["loans"]]
+    ("column", "value", "rule"), [cell for cell in PARQUET_CELLS if cell[0] in FACT_COLUMNS["loans"]]
 )
 def test_a_scan_holds_back_the_row_of_a_parquet_file_that_a_load_does(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, column: str, value: str, rule: str
@@ -120,7 +120,7 @@ def test_nothing_is_rounded_or_guessed_in_frames(connection: duckdb.DuckDBPyConn
         }
     )
     raw.from_frames(connection, {"loans": loans})
-    assert connection.execute("FROM raw_held ORDER BY ALL").fetchall() == [
+    assert connection.execute(f"{WHOLE} ORDER BY ALL").fetchall() == [
         ("loans", "bad_date", "L4", "L4", 500),
         ("loans", "bad_money", "L5", "L5", 0),
         ("loans", "too_many_decimals", "L1", "L1", 10001),
@@ -225,7 +225,7 @@ def test_the_first_part_stays_whatever_the_second_says(
         ("L1", 1000),
         ("L2", 3),
     ]
-    assert connection.execute("FROM raw_held").fetchall() == [("loans", "duplicate_id", "L1", "L1", 100)]
+    assert connection.execute(WHOLE).fetchall() == [("loans", "duplicate_id", "L1", "L1", 100)]
 
 
 def test_a_file_in_two_formats_is_refused(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

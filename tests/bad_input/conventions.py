@@ -1,0 +1,170 @@
+"""Policies and settings that would be misread: refused before anything runs, with the words that say what was meant."""
+
+from typing import NamedTuple
+
+
+class Setting(NamedTuple):
+    """A settings file, variables of the environment, and why they are refused."""
+
+    content: bytes
+    variables: dict[str, str]
+    message: str
+
+
+DEEP = 5_000
+LONG = "x" * 100_000
+# Text of a policy file, and why it is refused.
+POLICIES: list[tuple[str | bytes, str]] = [
+    ('final_statuses = ["closed"]', "unknown name in policy final_statuses: closed (did you mean Closed?)"),
+    ('final_statuses = ["Settled"]', "unknown name in policy final_statuses: Settled (known: Active"),
+    ('final_statuses = ["Closed", ""]', "policy: final_statuses is out of range (a list of names"),
+    ('cash_methods = ["Cash "]', "policy: cash_methods is out of range (a list of names"),
+    ('pure_channels = [""]', "policy: pure_channels is out of range (a list of names"),
+    ('dpd_count = "inclusiv"', "Invalid enum value 'inclusiv' - at `$.dpd_count`"),
+    ("max_quarantine_share = nan", "policy: max_quarantine_share is out of range (0 to 1"),
+    ("max_quarantine_share = -inf", "policy: max_quarantine_share is out of range"),
+    ("max_quarantine_share = 1e-99999999", "policy: max_quarantine_share is out of range"),
+    ("first_payment_share = nan", "policy: first_payment_share is out of range"),
+    ("first_payment_share = 0.3333333", "at most 6 decimals"),
+    ("arrears_tolerance = nan", "policy: arrears_tolerance is out of range"),
+    ("arrears_tolerance = 0.001", "at most 2 decimals"),
+    ("arrears_tolerance = -1", "policy: arrears_tolerance is out of range"),
+    ("arrears_tolerance = 1e18", "policy: arrears_tolerance is out of range (0 to 1000000000000"),
+    ("arrears_tolerance = 1e99999999", "policy: arrears_tolerance is out of range"),
+    ("arrears_tolerance = 1e9999999999999999999", "policy: a number is out of range"),
+    ("gl_tolerance = 0.001", "policy: gl_tolerance is out of range (0 to 1000000000000, at most 2 decimals)"),
+    ("gl_required = 1", "Expected `bool`, got `int` - at `$.gl_required`"),
+    ("max_amount = 100\narrears_tolerance = 101", "policy: arrears_tolerance is out of range (0 to 100,"),
+    ("max_amount = 1000000000001", "policy: max_amount is out of range"),
+    ("max_amount = 0", "policy: max_amount is out of range"),
+    ('time_zone = "Africa"', "policy: time_zone 'Africa' is not known"),
+    ('time_zone = "Africa/Lagoss"', "(did you mean Africa/Lagos"),
+    ('time_zone = "africa/lagos"', "did you mean"),
+    ('time_zone = "localtime"', "policy: time_zone 'localtime' is not known"),
+    ('time_zone = "Factory"', "policy: time_zone 'Factory' is not known"),
+    ('time_zone = "../etc/passwd"', "is not known (e.g. Africa/Lagos)"),
+    ('time_zone = ""', "is not known (e.g. Africa/Lagos)"),
+    ("cohort_dais = 90", "unknown policy name: cohort_dais (did you mean cohort_days?)"),
+    ('[bands]\nrisk_score = [[80, "Green"], [80, "Watch"]]', "unknown policy name: bands"),
+    (f"{LONG} = 1", "unknown policy name: " + "x" * 100 + " ("),
+    ('"\\u001b[31mred" = 1', "unknown policy name:  [31mred"),
+    ("cohort_days = 90.0", "policy: Expected `int`, got `decimal` - at `$.cohort_days`"),
+    ('cohort_days = "90"', "policy: Expected `int`, got `str` - at `$.cohort_days`"),
+    ("cohort_days = true", "policy: Expected `int`, got `bool` - at `$.cohort_days`"),
+    ("cohort_days = 2026-01-01", "policy: Expected `int`, got `date` - at `$.cohort_days`"),
+    ("cohort_days = [90]", "policy: Expected `int`, got `array` - at `$.cohort_days`"),
+    ("[cohort_days]\nis = 90", "policy: Expected `int`, got `object` - at `$.cohort_days`"),
+    ("cohort_days = nan", "policy: Expected `int`, got `decimal` - at `$.cohort_days`"),
+    ("cohort_days = 0", "policy: cohort_days is out of range"),
+    ("cohort_days = -1", "policy: cohort_days is out of range"),
+    ("cohort_days = 36501", "policy: cohort_days is out of range"),
+    (f"cohort_days = {'9' * 30}", "policy: cohort_days is out of range"),
+    (f"cohort_days = {'9' * DEEP}", "policy: a number is out of range"),
+    ("first_payment_grace_days = -1", "policy: first_payment_grace_days is out of range"),
+    ("first_payment_share = 1.5", "policy: first_payment_share is out of range"),
+    ("first_payment_share = inf", "policy: first_payment_share is out of range"),
+    ("max_amount = 1e12", "policy: Expected `int`, got `decimal` - at `$.max_amount`"),
+    ("arrears_tolerance = true", "policy: Expected `decimal`, got `bool` - at `$.arrears_tolerance`"),
+    ('arrears_tolerance = "NaN"', "policy: arrears_tolerance is out of range"),
+    ('gl_required = "yes"', "policy: Expected `bool`, got `str` - at `$.gl_required`"),
+    ("weekend = [0]", "policy: weekend is out of range"),
+    ("weekend = [1, 2, 3, 4, 5, 6, 7]", "policy: weekend is out of range"),
+    ("weekend = [6.0]", "policy: Expected `int`, got `decimal` - at `$.weekend[0]`"),
+    ('weekend = "67"', "policy: Expected `array`, got `str` - at `$.weekend`"),
+    ("cash_methods = [1]", "policy: Expected `str`, got `int` - at `$.cash_methods[0]`"),
+    ('cash_methods = ["Cash\\u0000"]', "policy: cash_methods is out of range"),
+    ('cash_methods = ["Cash\\u001b[31m"]', "policy: cash_methods is out of range"),
+    ('cash_methods = ["\\ud800"]', "policy is not valid TOML"),
+    ("time_zone = 1", "policy: Expected `str`, got `int` - at `$.time_zone`"),
+    (f'time_zone = "{LONG}"', "is not known (e.g. Africa/Lagos)"),
+    ('time_zone = "Africa\\u0000Lagos"', "is not known (did you mean Africa/Lagos"),
+    ("cohort_days = 1\ncohort_days = 2", "policy is not valid TOML"),
+    ("cohort_days: 90", "policy is not valid TOML"),
+    ('{"cohort_days": 90}', "policy is not valid TOML"),
+    ("cohort_days = 90\rroll_days = 7", "policy is not valid TOML"),
+    ("cohort_days = 90\0", "policy is not valid TOML"),
+    (f"x = {'[' * DEEP}{']' * DEEP}", "policy is nested too deeply"),
+    (f"x = {'{a=' * DEEP}1{'}' * DEEP}", "policy is nested too deeply"),
+    (f"x{'.y' * DEEP} = 1", "unknown policy name: x ("),
+    (b"cash_methods = ['caf\xe9']", "cannot be read: it is not UTF-8 text"),
+    ("cohort_days = 90".encode("utf-16"), "cannot be read: it is not UTF-8 text"),
+    (b"# " + b"x" * (1 << 20), "policy.toml is larger than 1,048,576 bytes"),
+    (bytes(64), "policy is not valid TOML"),
+]
+# Paths that are no policy file.
+PLACES = {
+    ".": "cannot be read: Is a directory",
+    "nowhere.toml": "cannot be read: No such file or directory",
+    "no/where.toml": "cannot be read: No such file or directory",
+    "policy.toml/x": "cannot be read: Not a directory",
+    "/dev/zero": "is larger than 1,048,576 bytes",
+    LONG: "cannot be read: File name too long",
+}
+
+
+def _file(text: str | bytes, message: str) -> Setting:
+    return Setting(text if isinstance(text, bytes) else text.encode(), {}, message)
+
+
+def _variable(name: str, value: str, message: str) -> Setting:
+    return Setting(b"", {f"LOANMETRICS_{name}": value}, message)
+
+
+SETTINGS = [
+    _file("shard_loan = 2", "unknown setting: shard_loan (did you mean shard_loans?)"),
+    _file("sources = {}", "unknown setting: sources"),
+    _file(f"{LONG} = 1", "unknown setting: " + "x" * 100 + " ("),
+    _file("readers = ", "is not valid TOML"),
+    _file("readers = 0", "settings: Expected `int` >= 1"),
+    _file("readers = 65", "settings: Expected `int` <= 64"),
+    _file("readers = 2.5", "settings: Expected `int`, got `decimal` - at `$.readers`"),
+    _file("readers = nan", "settings: Expected `int`, got `decimal` - at `$.readers`"),
+    _file("readers = true", "settings: Expected `int`, got `bool` - at `$.readers`"),
+    _file("readers = [2]", "settings: Expected `int`, got `array` - at `$.readers`"),
+    _file("[readers]\nis = 2", "settings: Expected `int`, got `object` - at `$.readers`"),
+    _file(f"readers = {'9' * DEEP}", "a number is out of range"),
+    _file(f"x = {'[' * DEEP}{']' * DEEP}", "is nested too deeply"),
+    _file("readers = 1\nreaders = 2", "is not valid TOML"),
+    _file("shard_loans = 999", "settings: Expected `int` >= 1000 - at `$.shard_loans`"),
+    _file("workers = 0", "at `$.workers`"),
+    _file("threads = 257", "at `$.threads`"),
+    _file("cache_mb = -1", "at `$.cache_mb`"),
+    _file('facts_dir = ["a"]', "settings: a setting of type Path cannot be list - at `$.facts_dir`"),
+    _file('policy_file = "a\\u0000b"', "settings: policy_file holds a control character"),
+    _file('replica_url = "postgresql://\\u0000"', "settings: replica_url holds a control character"),
+    _file("replica_url = 1", "at `$.replica_url`"),
+    _file('bind = "8000"', "at `$.bind`"),
+    _file('bind = ""', "at `$.bind`"),
+    _file('bind = "127.0.0.1:99999"', "settings: bind has no port 99999"),
+    _file('change_detection = "magic"', "settings: Invalid enum value 'magic' - at `$.change_detection`"),
+    _file('source_url = "postgresql:///x"', "settings: source_url has no log of ours"),
+    _file('redis_url = "http://cache"', "at `$.redis_url`"),
+    _file('facts_url = "/mnt/facts"', "at `$.facts_url`"),
+    _file('facts_url = "s3:///facts"', "at `$.facts_url`"),
+    _file('cors_origins = ["*"]', "at `$.cors_origins[0]`"),
+    _file('cors_origins = ["null"]', "at `$.cors_origins[0]`"),
+    _file('cors_origins = "https://a.example"', "settings: Expected `array`, got `str`"),
+    _file('proxies = ["300.0.0.1"]', "'300.0.0.1' does not appear to be"),
+    _file('proxies = ["10.0.0.1/8"]', "10.0.0.1/8 has host bits set"),
+    _file('token_issuer = ""', "at `$.token_issuer`"),
+    _file('policy_file = "~nobody-known/policy.toml"', "names a user who is not known here"),
+    _file(b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
+    _file(b"home = 'caf\xe9'", "cannot be read: it is not UTF-8 text"),
+    _file("readers = 2\0", "is not valid TOML"),
+    _file(b"# " + b"x" * (1 << 20), "loanmetrics.toml is larger than 1,048,576 bytes"),
+    _variable("DATABSE_URL", "x", "did you mean LOANMETRICS_DATABASE_URL"),
+    _variable(LONG.upper(), "x", "unknown environment variable: LOANMETRICS_X"),
+    _variable("SHARD_LOANS", "many", "settings: Expected `int`"),
+    _variable("READERS", "\uff11\uff12", "settings: Expected `int`, got `str` - at `$.readers`"),
+    _variable("READERS", "3_0", "settings: Expected `int`, got `str` - at `$.readers`"),
+    _variable("READERS", "9" * DEEP, "settings: Integer value out of range - at `$.readers`"),
+    _variable("CONFIG", "/nowhere/x.toml", "cannot be read: No such file"),
+    _variable("CONFIG", ".", "cannot be read: Is a directory"),
+    _variable("CONFIG", "/dev/zero", "is larger than 1,048,576 bytes"),
+    _variable("SCHEDULER", "10.0.0.1:8786", "at `$.scheduler`"),
+    _variable("CORS_ORIGINS", "https://a.example/path", "at `$.cors_origins[0]`"),
+    _variable("PROXIES", "10.0.0.0/8, the proxy", "'the proxy' does not appear to be"),
+    _variable("HOME", "~nobody-known/x", "names a user who is not known here"),
+    _variable("HOME", "a\nb", "settings: home holds a control character"),
+    _variable("DATABASE_URL", "postgresql:///a\tb", "settings: database_url holds a control character"),
+]
