@@ -4,6 +4,7 @@ Our own schema admits values of our types only. A source that is the lender's ow
 or a third decimal: such a row is held back under the name of what is wrong with it, and the others are read.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from loanmetrics.facts import held
-from loanmetrics.facts.casting import Given, cast, checks
+from loanmetrics.facts.casting import SCALES, Given, cast, checks
 from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import literal
 from loanmetrics.tables import TABLES, Column, Kind, Table, facts_only
@@ -26,9 +27,9 @@ SAME: dict[Kind, tuple[str, ...]] = {
     "int": ("integer", "smallint"),
     "bool": ("boolean",),
     "timestamp": ("timestamp with time zone",),
-    "money": ("numeric(18,2)", "integer", "smallint"),
-    "rate": ("numeric(9,6)",),
+    "money": ("integer", "smallint"),
 }
+WHOLE_DIGITS: dict[Kind, int] = {"money": 16, "rate": 3}
 TYPES = """
     SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
@@ -39,9 +40,16 @@ def as_declared(leader: psycopg.Connection, name: str) -> bool:
     """Whether the source's table has our types, so that its copies can be parsed as they are."""
     found: dict[str, str] = dict(leader.execute(TYPES, [name]).fetchall())
     columns = facts_only(TABLES[name]).columns
-    return all(
-        column.kind == "text" or found.get(column.name, "") in SAME.get(column.kind, ()) for column in columns
-    )
+    return all(keeps(column.kind, found.get(column.name, "")) for column in columns)
+
+
+def keeps(kind: Kind, type_: str) -> bool:
+    """Whether our type for ``kind`` keeps every value of a type of PostgreSQL, NaN aside."""
+    numeric = re.fullmatch(r"numeric\((\d+),(\d+)\)", type_)
+    if numeric and kind in SCALES:
+        digits, scale = map(int, numeric.groups())
+        return scale <= SCALES[kind] and digits - scale <= WHOLE_DIGITS[kind]
+    return kind == "text" or type_ in SAME.get(kind, ())
 
 
 def sift(

@@ -12,9 +12,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from loanmetrics.facts.lake import intake
+from loanmetrics.facts.sifting import keeps
 from loanmetrics.jobs import sampling
 from loanmetrics.policy import Policy
-from loanmetrics.tables import FACT_COLUMNS, LENDER_TABLES, LOAN_STATE
+from loanmetrics.tables import FACT_COLUMNS, LENDER_TABLES, LOAN_STATE, Kind
 from loanmetrics.testing import Databases
 from tests import oracle
 from tests.bad_input.figures import figures
@@ -178,6 +179,32 @@ def _rows(lender: Lender, name: str) -> list[dict[str, Any]]:
     }
     with lender.connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(f"SELECT * FROM {name} WHERE {readable.get(name, 'true')}".encode()).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "kept"),
+    [
+        ("money", "numeric(18,2)", True),
+        ("money", "numeric(12,0)", True),
+        ("money", "numeric(18,4)", False),
+        ("money", "numeric(20,2)", False),
+        ("money", "numeric", False),
+        ("money", "double precision", False),
+        ("money", "integer", True),
+        ("rate", "numeric(5,4)", True),
+        ("rate", "numeric(9,7)", False),
+        ("date", "date", True),
+        ("date", "timestamp without time zone", False),
+        ("int", "bigint", False),
+        ("bool", "integer", False),
+        ("text", "uuid", True),
+        ("money", "", False),
+    ],
+)
+def test_what_another_type_may_hold_is_read_plainly_only_if_ours_keeps_it(
+    kind: Kind, type_: str, kept: bool
+) -> None:
+    assert keeps(kind, type_) is kept
 
 
 @dataclass(frozen=True)
