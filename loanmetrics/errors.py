@@ -39,9 +39,13 @@ class LoanmetricsError(Exception):
 
 
 class UsageError(LoanmetricsError):
-    """A name, option, policy or file given by the user is wrong."""
+    """A name, option, policy or file given by the user is wrong; ``field`` is what a name was given for, if known."""
 
     exit_code = 2
+
+    def __init__(self, message: str, hint: str | None = None, field: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
 
 
 class LockHeldError(LoanmetricsError):
@@ -111,6 +115,6 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
 
 
-def unknown(what: str, word: str, choices: Iterable[str]) -> UsageError:
+def unknown(what: str, word: str, choices: Iterable[str], field: str = "") -> UsageError:
     """The one way to say that a name is not known."""
-    return UsageError(f"unknown {what}: {word[:WORD]}", suggest(word, choices))
+    return UsageError(f"unknown {what}: {word[:WORD]}", suggest(word, choices), field)

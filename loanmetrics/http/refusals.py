@@ -15,7 +15,7 @@ from loanmetrics.errors import (
     TooManyAttemptsError,
     UsageError,
 )
-from loanmetrics.http.problems import ProblemError
+from loanmetrics.http.problems import ProblemError, Wrong
 from loanmetrics.store.pools import AWAY
 
 LOG = logging.getLogger("loanmetrics.http")
@@ -40,7 +40,7 @@ def refusal(error: Exception, request: falcon.Request) -> ProblemError:
     for kind, status in STATUSES:
         if isinstance(error, kind):
             headers = CHALLENGE if status is HTTPStatus.UNAUTHORIZED else {}
-            return ProblemError(status, str(error), headers=headers)
+            return ProblemError(status, str(error), _fields(error), headers)
     if isinstance(error, RemoteError):
         LOG.warning("the facts are away: %s", error.message)
         return ProblemError(
@@ -56,6 +56,10 @@ def refusal(error: Exception, request: falcon.Request) -> ProblemError:
         HTTPStatus.INTERNAL_SERVER_ERROR,
         f"something unexpected went wrong; request id {request.context.get('id', '')}",
     )
+
+
+def _fields(error: Exception) -> tuple[Wrong, ...]:
+    return (Wrong(error.field, error.message),) if isinstance(error, UsageError) and error.field else ()
 
 
 def _place(error: Exception) -> str:

@@ -162,7 +162,7 @@ def _insist(book: Book, where: Where) -> None:
             known += book.facts.officers[column].to_list()
         for name in names:
             if name not in known:
-                raise unknown(column.removesuffix("_id"), name, known)
+                raise unknown(column.removesuffix("_id"), name, known, column)
 
 
 def _keys(by: str) -> Sequence[str]:
