@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-kill test-browser test-fuzz bench bench-api bench-events sbom audit lock clean
+.PHONY: help demo test test-long test-kill test-browser test-fuzz bench bench-api bench-events soak wheel sbom audit lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
@@ -50,6 +50,16 @@ bench-events: ## measure from a payment's commit to a fresh answer: SIZE=0.1m or
 	@scripts/environment bench
 	$(BIN)/python benchmarks/events.py --size $(or $(SIZE),1m) $(if $(EVERY),--every $(EVERY))
 	.venv/bench/bin/python benchmarks/report.py
+
+soak: ## an hour of everything at once, with restarts: MINUTES=60 SIZE=0.1m (RATE=requests a second)
+	@scripts/environment test
+	@scripts/environment bench
+	$(BIN)/python benchmarks/soak.py --size $(or $(SIZE),0.1m) --minutes $(or $(MINUTES),60) $(if $(RATE),--rate $(RATE))
+	.venv/bench/bin/python benchmarks/report.py
+
+wheel: ## build the wheel and run the demo from it, in an empty environment outside of this checkout
+	@scripts/environment run
+	@scripts/wheel
 
 sbom: ## what users install, as a CycloneDX bill of materials: dist/loanmetrics.cdx.json
 	@scripts/environment run

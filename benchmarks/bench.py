@@ -83,8 +83,6 @@ def _arguments() -> argparse.Namespace:
 
 def keep(lab: Lab, made: Figure, folder: Path) -> None:
     """With the machine, the day, the commit and the load it was measured under."""
-    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     stamped = Figure(
         made.name,
         made.title,
@@ -92,11 +90,11 @@ def keep(lab: Lab, made: Figure, folder: Path) -> None:
         made.runs,
         made.note,
         date.today(),
-        commit,
+        commit(),
         round(os.getloadavg()[1], 1),
         made.answers,
     )
-    about = Sheet(lab.size, lab.rows, _machine(), _software(lab), lab.loaded, {made.name: stamped})
+    about = Sheet(lab.size, lab.rows, machine(), software(lab), lab.loaded, {made.name: stamped})
     figure.keep(about, folder)
 
 
@@ -108,14 +106,20 @@ def told(made: Figure) -> str:
     return f"  {made.name}: {'; '.join(checks)}"
 
 
-def _machine() -> str:
+def commit() -> str:
+    """What is measured; "-dirty" where files differ from it."""
+    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {models[0] if models else 'unknown CPU'}"
 
 
-def _software(lab: Lab) -> str:
+def software(lab: Lab) -> str:
     return f"Python {sys.version.split()[0]}, {day.software()}, PostgreSQL {lab.server_version}"
 
 

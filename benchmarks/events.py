@@ -134,7 +134,7 @@ class Trial:
 
 
 @contextmanager
-def working(stage: EventStage, every: float) -> Iterator[None]:
+def working(stage: Stage, every: float) -> Iterator["subprocess.Popen[bytes]"]:
     """``loanmetrics worker`` on events alone, once it has computed today."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOANMETRICS_")}
     words = [sys.executable, "-m", "loanmetrics.cli", "worker", "--no-schedule", "--every", str(every)]
@@ -142,12 +142,12 @@ def working(stage: EventStage, every: float) -> Iterator[None]:
     with subprocess.Popen(words, env=given, stderr=subprocess.DEVNULL) as process:
         try:
             _until_computed(stage, process)
-            yield
+            yield process
         finally:
             process.terminate()
 
 
-def _until_computed(stage: EventStage, process: "subprocess.Popen[bytes]") -> None:
+def _until_computed(stage: Stage, process: "subprocess.Popen[bytes]") -> None:
     with psycopg.connect(stage.url, autocommit=True) as session:
         while session.execute(READ_TO).fetchone() is None:
             if process.poll() is not None:

@@ -7,6 +7,7 @@ from statistics import median
 import msgspec
 
 RESULTS = Path(__file__).with_name("results")
+SOAK = "soak.json"  # what is no sheet of figures
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -95,7 +96,8 @@ def read(size: str, folder: Path = RESULTS) -> Sheet | None:
 def read_all(folder: Path = RESULTS) -> list[Sheet]:
     """Every size measured, smallest first; what is kept in folders within is added to its size."""
     sheets: dict[str, Sheet] = {}
-    for path in sorted(folder.rglob("*.json"), key=lambda path: (len(path.parts), path)):
+    found = [path for path in folder.rglob("*.json") if path.name != SOAK]
+    for path in sorted(found, key=lambda path: (len(path.parts), path)):
         sheet = msgspec.json.decode(path.read_bytes(), type=Sheet)
         known = sheets.setdefault(sheet.size, sheet)
         sheets[sheet.size] = msgspec.structs.replace(known, figures=known.figures | sheet.figures)

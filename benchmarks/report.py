@@ -6,6 +6,9 @@ from statistics import median
 import figure
 from figure import Check, Figure, Latencies, Sheet
 from plot import EXPONENT_LIMIT, Series, exponent, picture, series
+from soaking import picture as over_time
+from soaking import record, telling
+from soaking.record import Soak
 
 HERE = Path(__file__).parent
 NOTES = HERE / "notes.md"
@@ -14,8 +17,8 @@ INTRO = """# Results
 
 Machines are noisy and shared: read the ratios, not the seconds. Each figure is taken side by side with its peers in one
 run, and all contenders' answers must be equal, or there is no figure. This file is written by `make bench SIZE=1m` (or
-0.1m, 0.3m, 3m, 10m) and, for what goes over HTTP, by `make bench-api SIZE=1m` and `make bench-events SIZE=1m`, from
-`benchmarks/results/*.json`; the explanations come from `benchmarks/notes.md`.
+0.1m, 0.3m, 3m, 10m) and, for what goes over HTTP, by `make bench-api SIZE=1m` and `make bench-events SIZE=1m`, the
+soak by `make soak`, from `benchmarks/results/*.json`; the explanations come from `benchmarks/notes.md`.
 
 The lender is synthetic (`benchmarks/generate.py`: 1,000 officers, 24 months of lending, as of 2026-06-30). Its tables
 are copied into PostgreSQL month by month, past the write-ahead log, each month's keys and indexes built after its rows,
@@ -29,15 +32,19 @@ def write(results: Path, target: Path) -> None:
     sheets = figure.read_all(results)
     lines = series(sheets)
     picture(lines, target / "cost.png")
-    (target / "RESULTS.md").write_text(render(sheets, lines), encoding="utf-8")
+    soak = record.read(results)
+    if soak:
+        over_time.picture(soak, target / "soak.png")
+    (target / "RESULTS.md").write_text(render(sheets, lines, soak), encoding="utf-8")
 
 
-def render(sheets: list[Sheet], lines: list[Series]) -> str:
+def render(sheets: list[Sheet], lines: list[Series], soak: Soak | None = None) -> str:
     parts = [
         INTRO,
         _overview(sheets, lines),
         _cost(lines),
         *map(_block, sheets),
+        *([telling.told(soak)] if soak else []),
         NOTES.read_text(encoding="utf-8"),
     ]
     return "\n".join(parts).rstrip() + "\n"

@@ -21,7 +21,7 @@ def watched(root: int) -> Iterator[Callable[[], float]]:
     def watch() -> None:
         nonlocal highest
         while root and not done.wait(0.2):
-            highest = max(highest, sum(_share_of_memory(pid) for pid in (root, *_children(root))))
+            highest = max(highest, sum(_share_of_memory(pid) for pid in (root, *children(root))))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -32,7 +32,8 @@ def watched(root: int) -> Iterator[Callable[[], float]]:
         watcher.join()
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that it started and that still run."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -1,7 +1,9 @@
 """The servers that are measured, as processes of their own, and the process that asks them."""
 
+import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from lab import HERE, ROOT
+from peers.memory import children
 
 from serving.load import LOOPBACK
 from serving.questions import Question
 from serving.stage import Stage
 
 PATIENCE = 60.0
+CACHE_EVENTS = re.compile(r'^loanmetrics_cache_events_total\{event="(\w+)"\} (\S+)', re.MULTILINE)
 PER_WORKER = {"workers": 2, "threads": 8}  # what ``loanmetrics serve`` takes by default
 
 
@@ -32,8 +36,7 @@ class Program:
 
     @property
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        return children(self.process.pid)
 
     def memory(self) -> float:
         """MiB of the largest worker, pages shared with others by their share."""
@@ -42,6 +45,14 @@ class Program:
     def cpu(self) -> float:
         """Seconds of all workers so far."""
         return sum(map(_cpu, self.workers))
+
+    def cache_events(self) -> dict[str, float]:
+        """What looking for finished answers came to so far, in all workers."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=30)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return {name: float(count) for name, count in CACHE_EVENTS.findall(text)}
 
 
 @contextmanager
@@ -129,8 +140,6 @@ def _running(command: list[str], given: Mapping[str, str], port: int) -> Iterato
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Any) -> None:
-    import http.client
-
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
         with suppress(OSError):

@@ -110,15 +110,19 @@ def mixed(choices: Choices) -> dict[str, tuple[float, list[str]]]:
 
 
 def timetable(
-    choices: Choices, readers: Sequence[str], writers: Sequence[str]
+    choices: Choices,
+    readers: Sequence[str],
+    writers: Sequence[str],
+    rate: float = RATE,
+    seconds: float = SECONDS,
 ) -> Iterator[tuple[float, int, Question]]:
     """When, who, what: arrivals at random, the k-th most popular question of a kind asked 1/k as often as the first."""
     dice, kinds = random.Random(SEED), list(mixed(choices).values())
     shares = [share for share, _ in kinds]
     weights = [list(accumulate(1 / place for place in range(1, len(asked) + 1))) for _, asked in kinds]
     tokens, due = [*readers, *writers], 0.0
-    for number in range(1, RATE * SECONDS + 1):
-        due += dice.expovariate(RATE)
+    for number in range(1, round(rate * seconds) + 1):
+        due += dice.expovariate(rate)
         user = dice.randrange(USERS)
         token = tokens[user % len(tokens)]
         if number % WRITE_EVERY == 0:

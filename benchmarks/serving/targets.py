@@ -1,6 +1,5 @@
 """P9 and P10: the API warm and cold, beside itself without a cache and beside a hand-written route."""
 
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -94,7 +93,7 @@ def p10(stage: Stage, published: str) -> Figure:
 def _mixed(stage: Stage, program: Program) -> tuple[Latencies, float, int]:
     viewers, auditors = stage.tokens
     asked(program, warming(stage.choices, [viewers[0], auditors[0]]), "once", COLD_CONNECTIONS)
-    before, plan = _events(program), list(timetable(stage.choices, viewers, auditors))
+    before, plan = program.cache_events(), list(timetable(stage.choices, viewers, auditors))
     told = asked(
         program,
         [question for _, _, question in plan],
@@ -105,7 +104,7 @@ def _mixed(stage: Stage, program: Program) -> tuple[Latencies, float, int]:
     )
     if told["stale"] or set(told["statuses"]) != {"200"}:
         raise SystemExit(f"answers were wrong: {told['statuses']}, {told['stale']} stale")
-    after = _events(program)
+    after = program.cache_events()
     events = {name: count - before.get(name, 0) for name, count in after.items()}
     looks = sum(events.get(name, 0) for name in ("hit_local", "hit_redis", "miss"))
     _say(f"{MIXED}: {told['writes']} writes, {events}")
@@ -159,22 +158,6 @@ def _forget(stage: Stage) -> None:
         client.flushall()
     for folder in stage.home.glob("facts/**/days"):
         shutil.rmtree(folder)
-
-
-def _events(program: Program) -> dict[str, float]:
-    """What looking for finished answers came to so far, in all workers."""
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=30)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return {
-        name: float(count)
-        for name, count in re.findall(
-            r'^loanmetrics_cache_events_total\{event="(\w+)"\} (\S+)', text, re.MULTILINE
-        )
-    }
 
 
 def _told(run: dict[str, Any]) -> Latencies:

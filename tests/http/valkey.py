@@ -64,6 +64,11 @@ class Valkey:
                 return
         raise AssertionError(b"".join(said).decode())
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
         if self._process:
