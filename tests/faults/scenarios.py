@@ -32,10 +32,11 @@ CHANGES = """
 COLUMNS = {
     "officers": "officer_id, officer_name, region, branch",
     "loans": "loan_id, officer_id, region, branch, loan_amount, disbursement_date, status",
-    "loan_schedule": "loan_id, installment_number, due_date, principal_due, total_due",
-    "repayments": "repayment_id, loan_id, payment_date, payment_amount, principal_paid, payment_method",
+    "loan_schedule": "loan_id, installment_number, due_date, principal_due, interest_due, fee_due, total_due",
+    "repayments": "repayment_id, loan_id, payment_date, payment_amount, principal_paid, interest_paid, fees_paid,"
+    " penalty_paid, payment_method",
 }
-BAD = {"repayments": "RX,LX,2026-03-01,bad {},,\n"}
+BAD = {"repayments": "RX,LX,2026-03-01,bad {},,,,,\n"}
 DATED = {
     "officer_metrics_daily": "calculation_date",
     "branch_metrics_daily": "calculation_date",

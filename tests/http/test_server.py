@@ -55,6 +55,8 @@ def test_workers_count_together_through_reloads(tmp_path: Path, sample: str) -> 
         served.reload(2)
         others, more = ask_all_workers(served, 2)
         assert others.isdisjoint(workers)
+        # They say that they exit a moment before they are gone.
+        until(lambda: value(served.ask("/metrics")[2].decode(), "loanmetrics_http_workers") == 2)
         text = served.ask("/metrics")[2].decode()
         assert value(text, hello) == asked + more
         assert value(text, "loanmetrics_http_workers") == 2

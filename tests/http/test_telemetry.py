@@ -25,9 +25,14 @@ RUN = "20260630T100000000-abcdef"
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is logged, as configured for a server."""
-    root = logging.getLogger()
+    """What is logged, as configured for a server, whatever other tests left of our loggers."""
+    root, ours = (
+        logging.getLogger(),
+        [logging.getLogger(name) for name in ("loanmetrics", "loanmetrics.request")],
+    )
     before = root.handlers, root.level
+    for logger in ours:
+        logger.disabled, logger.propagate, logger.level = False, True, logging.NOTSET
     stream = io.StringIO()
     logs.configure(KEY, stream)
     yield stream
