@@ -6,14 +6,14 @@ the last, so that the run cannot begin another before it is killed.
 
 import fcntl
 import os
-import random
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ COMMAND = (sys.executable, "-m", "loanmetrics.cli")
 CLI = (*COMMAND, "--verbose")
 STAMP = len("12:34:56.789 ")
 FILLING = b"."
-BEFORE, AFTER = "(before the first step)", "(after the last step)"
+BEFORE = "(before the first step)"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def _is_step(line: str) -> bool:
     return line[2:3] == line[5:6] == ":" and line[8:9] == "."
 
 
-def killed_at(command: Sequence[str], settings: Mapping[str, str], steps: Sequence[str], delay: float) -> str:
+def killed_at(
+    command: Sequence[str], settings: Mapping[str, str], steps: Sequence[str], delay: float
+) -> str | None:
     """Kill a run in the last of these steps, ``delay`` seconds after it began, or where it ends; says in which."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stderr:
@@ -87,17 +89,14 @@ def killed_at(command: Sequence[str], settings: Mapping[str, str], steps: Sequen
         return _ended(process, stderr.fileno())
 
 
-def killed_after(command: Sequence[str], settings: Mapping[str, str], seconds: float) -> str:
-    """Kill a run some seconds after its start, wherever it is; says in which step."""
+def killed_after(command: Sequence[str], settings: Mapping[str, str], seconds: float) -> str | None:
+    """Kill a run some seconds after its start, wherever it is; says in which step, or None if it had ended."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stderr:
         process = _started(command, settings, writer)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return _ended(process, stderr.fileno())
-        assert process.returncode == 0
-        return AFTER
+        return _ended(process, stderr.fileno())
 
 
 def _started(command: Sequence[str], settings: Mapping[str, str], stderr: int) -> "subprocess.Popen[bytes]":
@@ -112,15 +111,12 @@ def _held(pipe: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0])
 
 
-def _ended(process: "subprocess.Popen[bytes]", stderr: int) -> str:
+def _ended(process: "subprocess.Popen[bytes]", stderr: int) -> str | None:
     process.kill()
-    process.wait(PATIENCE)
+    if process.wait(PATIENCE) != -signal.SIGKILL:
+        assert process.returncode == 0
+        return None
     with os.fdopen(os.dup(stderr), "rb") as rest:
         lines = rest.read().lstrip(FILLING).decode().splitlines()
     steps = [line[STAMP:] for line in lines if _is_step(line)]
     return steps[-1] if steps else BEFORE
-
-
-def moments(run: Undisturbed, count: int, dice: random.Random) -> list[float]:
-    """Moments of a run to kill it at, from shortly before its first step to its end."""
-    return [dice.uniform(0.95 * run.began[0], run.seconds) for _ in range(count)]

@@ -15,6 +15,7 @@ import psycopg
 from loanmetrics.jobs import backfill, compute, load
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
+from loanmetrics.tables import TABLES, facts_only
 from tests.faults import doom
 from tests.faults.standing import DERIVED, Row, State, completed, rows
 from tests.jobs.stored import asked
@@ -29,14 +30,8 @@ CHANGES = """
     UPDATE repayments SET payment_amount = payment_amount + {0}, principal_paid = principal_paid + {0}
         WHERE repayment_id = (SELECT min(repayment_id) FROM repayments);
 """
-COLUMNS = {
-    "officers": "officer_id, officer_name, region, branch",
-    "loans": "loan_id, officer_id, region, branch, loan_amount, disbursement_date, status",
-    "loan_schedule": "loan_id, installment_number, due_date, principal_due, interest_due, fee_due, total_due",
-    "repayments": "repayment_id, loan_id, payment_date, payment_amount, principal_paid, interest_paid, fees_paid,"
-    " penalty_paid, payment_method",
-}
-BAD = {"repayments": "RX,LX,2026-03-01,bad {},,,,,\n"}
+LOADED = ("officers", "loans", "loan_schedule", "repayments")
+BAD = {"repayment_id": "RX", "loan_id": "LX", "payment_date": "2026-03-01", "payment_amount": "bad {}"}
 DATED = {
     "officer_metrics_daily": "calculation_date",
     "branch_metrics_daily": "calculation_date",
@@ -194,7 +189,7 @@ class Files(Scenario):
     def parts(self) -> list[Part]:
         """By table: its rows, and those that were held back."""
         held = "SELECT content::text FROM quarantined_rows WHERE table_name = '{}' ORDER BY 1"
-        return [[rows(self.url, name)[name], asked(self.url, held.format(name))] for name in COLUMNS]
+        return [[rows(self.url, name)[name], asked(self.url, held.format(name))] for name in LOADED]
 
     def done(self) -> int:
         return int(asked(self.url, "SELECT count(*) FROM audit_tracking WHERE event = 'loaded'")[0][0])
@@ -204,11 +199,13 @@ class Files(Scenario):
         folder.mkdir(parents=True)
         (self.home / "policy.toml").write_text("max_quarantine_share = 0.5\n")
         with psycopg.connect(self.url) as connection:
-            for table, columns in COLUMNS.items():
-                query = f"COPY (SELECT {columns} FROM {table} ORDER BY 1, 2) TO STDOUT (FORMAT csv, HEADER)"
+            for table in LOADED:
+                names = facts_only(TABLES[table]).names
+                query = f"COPY (SELECT {', '.join(names)} FROM {table} ORDER BY 1, 2) TO STDOUT (FORMAT csv, HEADER)"
                 with connection.cursor().copy(query.encode()) as copy:
                     text = b"".join(bytes(block) for block in copy).decode()
-                (folder / f"{table}.csv").write_text(text + BAD.get(table, "").format(variant))
+                bad = ",".join(BAD.get(name, "") for name in names).format(variant)
+                (folder / f"{table}.csv").write_text(text + (bad + "\n" if table == "repayments" else ""))
 
 
 def _change(url: str, number: int) -> None:
