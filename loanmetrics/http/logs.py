@@ -62,7 +62,8 @@ def configure(key: bytes, stream: TextIO | None = None, level: int = logging.INF
     handler.setFormatter(Lines())
     handler.addFilter(Hashed(key))
     root = logging.getLogger()
-    root.handlers, root.level = [handler], level
+    root.handlers = [handler]
+    root.setLevel(level)  # the attribute alone would leave what loggers remember of being silent
 
 
 class Hashed(logging.Filter):

@@ -32,11 +32,13 @@ def lines() -> Iterator[io.StringIO]:
     )
     before = root.handlers, root.level
     for logger in ours:
-        logger.disabled, logger.propagate, logger.level = False, True, logging.NOTSET
+        logger.disabled, logger.propagate = False, True
+        logger.setLevel(logging.NOTSET)
     stream = io.StringIO()
     logs.configure(KEY, stream)
     yield stream
-    root.handlers, root.level = before
+    root.handlers = before[0]
+    root.setLevel(before[1])
 
 
 @pytest.mark.parametrize("given", ["a" * 8, "A-1-b-2-c-3", "z" * 64])
@@ -98,6 +100,19 @@ def test_a_line_is_json_with_the_fields_of_a_request(lines: io.StringIO) -> None
     logs.request("abcdefgh", "/loans/{id}", "GET", 200, 0.0123456, None)
     line = json.loads(lines.getvalue())
     assert (line["route"], line["status"], line["ms"], line["member"]) == ("/loans/{id}", 200, 12.346, None)
+
+
+def test_a_logger_that_was_silent_before_speaks_once_configured() -> None:
+    root, logger = logging.getLogger(), logging.getLogger("loanmetrics.silent-so-far")
+    before = root.handlers, root.level
+    root.setLevel(logging.WARNING)
+    logger.info("nobody hears this, and the logger remembers that")
+    stream = io.StringIO()
+    logs.configure(KEY, stream)
+    logger.info("heard")
+    root.handlers = before[0]
+    root.setLevel(before[1])
+    assert json.loads(stream.getvalue())["message"] == "heard"
 
 
 def test_an_error_is_told_by_kind_and_place_only(lines: io.StringIO) -> None:
