@@ -11,6 +11,8 @@ from soaking import record, telling
 from soaking.record import Soak
 
 HERE = Path(__file__).parent
+# Of more runs only the range is told.
+MOST_LISTED = 10
 NOTES = HERE / "notes.md"
 NAMES = [*(f"P{number}" for number in range(1, 11)), "P10 over HTTP", "P11", "P12"]
 INTRO = """# Results
@@ -123,14 +125,14 @@ def _figure(made: Figure) -> list[str]:
         for check in made.checks
     )
     rows = [
-        f"| {name} | {runs.median:.2f} | {', '.join(f'{seconds:.2f}' for seconds in runs.seconds)} "
+        f"| {name} | {runs.median:.2f} | {_each(runs.seconds)} "
         f"| {f'{median(runs.cpu):.2f}' if runs.cpu else ''} | {f'{runs.peak:,.0f}' if runs.peak else ''} |"
         for name, runs in made.runs.items()
     ]
     return [
         f"### {made.name}: {made.title}",
         "",
-        f"{checks}. {made.note}".rstrip(),
+        f"{checks}. {made.note}".removeprefix(". ").rstrip(),
         f"Measured {made.measured}, commit {made.commit}, load of the machine {made.load}.",
         "",
         *(
@@ -145,6 +147,13 @@ def _figure(made: Figure) -> list[str]:
         ),
         *(_answers(made.answers) if made.answers else []),
     ]
+
+
+def _each(seconds: list[float]) -> str:
+    """Every run, or of many how far apart they lie."""
+    if len(seconds) <= MOST_LISTED:
+        return ", ".join(f"{one:.2f}" for one in seconds)
+    return f"{min(seconds):.2f} to {max(seconds):.2f} in {len(seconds)} runs"
 
 
 def _answers(answers: dict[str, Latencies]) -> list[str]:

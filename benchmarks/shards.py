@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).parent
@@ -72,17 +73,18 @@ def each(facts: str) -> list[Row]:
     from loanmetrics.facts.lake import open_book
 
     book, steps = open_book(Path(facts), DAY), Steps()
-    tasks = _tasks(book)
-    for shard in book.facts.shards:
-        for name, task in tasks.items():
-            with steps.step(f"a shard: {name}") as row:
-                made = task(shard)
-            row["out MiB"] = len(pickle.dumps((task, shard))) / MIB
-            row["back MiB"] = len(pickle.dumps(made)) / MIB
+    with TemporaryDirectory(dir=facts) as room:
+        tasks = _tasks(book, Path(room))
+        for shard in book.facts.shards:
+            for name, task in tasks.items():
+                with steps.step(f"a shard: {name}") as row:
+                    made = task(shard)
+                row["out MiB"] = len(pickle.dumps((task, shard))) / MIB
+                row["back MiB"] = len(pickle.dumps(made)) / MIB
     return steps.rows
 
 
-def _tasks(book: "Book") -> dict[str, "partial[Any]"]:
+def _tasks(book: "Book", room: Path) -> dict[str, "partial[Any]"]:
     """The tasks of a run and of a backfill of the month, as an executor gets them."""
     import numpy as np
 
@@ -93,15 +95,21 @@ def _tasks(book: "Book") -> dict[str, "partial[Any]"]:
     from loanmetrics.engine.history.sums import shard_sums
     from loanmetrics.engine.history.transitions import shard_transitions
     from loanmetrics.engine.state import channels
-    from loanmetrics.jobs.figures import _visit
+    from loanmetrics.jobs.figures import _shard_sums
 
     alone, catalogue, first = book.of_one_shard(), load(), book.day - DAY.day + 1
     days, eve = (Stretch(np.arange(begin, book.day + 1)) for begin in (first, first - 1))
-    visit = partial(_visit, catalogue=catalogue)
     known, measures = eras(book, first), run.loan_measures(catalogue)
     size = 1 + book.facts.cells["cell"].to_numpy().max()
     return {
-        "one day": partial(run.visit_shard, book=alone, reference=channels(book), visit=visit),
+        "one day": partial(
+            _shard_sums,
+            path=room / "states",
+            book=alone,
+            reference=channels(book),
+            catalogue=catalogue,
+            places=book.facts.cells,
+        ),
         "a month, sums": partial(
             shard_sums, book=alone, days=days, known=known, measures=measures, size=size
         ),
@@ -111,6 +119,7 @@ def _tasks(book: "Book") -> dict[str, "partial[Any]"]:
 
 def whole(url: str, folder: str) -> list[Row]:
     """What one machine does for all shards: read the source, make facts of it, name, add up, publish."""
+    import polars as pl
     import psycopg
 
     from loanmetrics.engine.book import Book
@@ -126,6 +135,8 @@ def whole(url: str, folder: str) -> list[Row]:
     from loanmetrics.store.partitions import ensure_partitions
 
     steps, lake, work = Steps(_postmaster(url)), Lake(Path(folder) / "lake"), Path(folder) / "work"
+    room = Path(folder) / "room"
+    room.mkdir()
     connection = raw.connect(work)
     with steps.step("extract") as row, snapshot(url) as held:
         extract(held, connection, work)
@@ -139,10 +150,11 @@ def whole(url: str, folder: str) -> list[Row]:
     connection.close()
     book = Book(lake.facts(version), DAY)
     with steps.step("one day of all shards, named and added up") as row:
-        states = _afresh(book, load(), partial(ThreadPoolExecutor, 1)).loan_states
-    row["back MiB"] = states.estimated_size("mb")
+        states = _afresh(book, load(), partial(ThreadPoolExecutor, 1), room).loan_states
+    row["disk MiB"] = _size(room)
     with psycopg.connect(url, autocommit=True) as watching:
-        ensure_partitions(watching, ["loan_state"], states["disbursement_date"].unique())
+        disbursed = pl.concat(states).select(pl.col("disbursement_date").unique()).collect()
+        ensure_partitions(watching, ["loan_state"], disbursed["disbursement_date"])
         for name in ("publish loan state", "publish it again, nothing changed"):
             before = _log_bytes(watching)
             with steps.step(name) as row, psycopg.connect(url) as publishing:

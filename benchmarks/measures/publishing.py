@@ -78,7 +78,8 @@ def _publication(
     from loanmetrics.store.publish import publish
 
     run = runs.start(connection, "backfill", DAY, engine_version="bench", policy_hash="bench")
-    return lambda: publish(connection, run, *parts, first=first)
+    officers, branches = parts
+    return lambda: publish(connection, run, officers, branches, first=first)
 
 
 def _texts(connection: "psycopg.Connection", parts: "list[pl.DataFrame]") -> list[tuple[bytes, bytes]]:

@@ -82,16 +82,16 @@ def states(book: Book, executor: Executor | None = None) -> pl.DataFrame:
     Adds ``loan_risk_score`` (0 to 100, higher is riskier, null off the book).
     """
     shards = zip(each_shard(book, loan_state, executor), book.facts.shards, strict=True)
-    parts = [named_states(part, shard.in_order().loans, book) for part, shard in shards]
+    parts = [named_states(part, shard.in_order().loans, book.facts.cells) for part, shard in shards]
     return with_risk(pl.concat(parts)) if parts else pl.DataFrame()
 
 
-def named_states(part: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.DataFrame:
-    """Give one shard's loan states their ids, officers and branches."""
+def named_states(part: pl.DataFrame, loans: pl.LazyFrame, cells: pl.DataFrame) -> pl.DataFrame:
+    """Give one shard's loan states their ids, officers and branches; ``cells`` name these two."""
     identity = loans.select("loan_id", "cell", disbursement_date=pl.col("disbursed").cast(pl.Date)).collect()
     return (
         pl.concat([identity[part["local"]], part.drop("local")], how="horizontal")
-        .join(book.facts.cells, on="cell", how="left", maintain_order="left")
+        .join(cells, on="cell", how="left", maintain_order="left")
         .select("loan_id", *PLACE, "disbursement_date", *LOAN_STATE.names[2:])
     )
 

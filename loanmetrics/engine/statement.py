@@ -35,7 +35,7 @@ def statement(book: Book, loan_id: str) -> Statement:
     """
     shard = _alone(book, loan_id)
     state = open_shard(shard, book, Channels(np.zeros((0, 0), dtype=np.bool_)))
-    stood = named_states(loan_state(state), shard.loans, book)
+    stood = named_states(loan_state(state), shard.loans, book.facts.cells)
     if stood.is_empty():
         raise NotFoundError(f"loan {loan_id} was not disbursed by {book.as_of}")
     return Statement(stood.row(0, named=True), _installments(state), _payments(state, shard, book))

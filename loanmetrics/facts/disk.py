@@ -55,6 +55,15 @@ def write_parquet(frame: "pl.DataFrame", path: Path, row_group_size: int | None 
     path.write_bytes(written.getbuffer())
 
 
+def spill(frame: "pl.DataFrame", path: Path) -> None:
+    """Write a frame that one run will read: all of it or nothing, whoever else writes the same, but in no hurry."""
+    written = BytesIO()
+    frame.write_ipc(written, compression="lz4")
+    new = path.with_name(f"{path.name}.{token_hex(4)}{UNDER_WAY}")
+    new.write_bytes(written.getbuffer())
+    new.replace(path)
+
+
 def remove(folder: Path, *patterns: str) -> None:
     """Take away files and folders by pattern."""
     for pattern in patterns:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -16,18 +17,19 @@ from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.history import by_day
 from loanmetrics.engine.history.sums import sums
 from loanmetrics.engine.history.transitions import transitions
-from loanmetrics.engine.loans import states
 from loanmetrics.errors import UsageError
 from loanmetrics.facts import lake as lakes
+from loanmetrics.facts.disk import own_folder
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.version import Version
-from loanmetrics.jobs import gates, restated, sampling
+from loanmetrics.jobs import gates, restated, sampling, states
 from loanmetrics.jobs.executors import executor
 from loanmetrics.jobs.figures import outcome
 from loanmetrics.jobs.retrying import AGAIN, give_up_or_go_on
 from loanmetrics.jobs.run_report import breaks
 from loanmetrics.jobs.running import Workplace, at_work
 from loanmetrics.jobs.sampling import Sample
+from loanmetrics.jobs.states import ROOM, Parts
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
@@ -35,7 +37,7 @@ from loanmetrics.steps import step
 from loanmetrics.store import runs
 from loanmetrics.store.announce import announce
 from loanmetrics.store.publish import publish
-from loanmetrics.tables import BRANCH_METRICS, LOAN_STATE, OFFICER_METRICS
+from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def _published(settings: Settings, first: date, last: date, policy: Policy) -> I
                 synced = _facts(settings, place, version, this, policy)
                 step("keep facts")
                 version = place.lake.keep(synced.version)
-                changed, differ = _publish(place, this, begin, synced, policy, pool)
+                with own_folder(place.lake.folder, ROOM) as room:
+                    changed, differ = _publish(place, this, begin, synced, policy, pool, room)
             step("point")
             place.lake.point_to(version)
             announce(settings.redis_url, this.run_id)
@@ -124,7 +127,13 @@ def _facts(
 
 
 def _publish(
-    place: Workplace, this: runs.Run, first: date, synced: Synced, policy: Policy, pool: Executor
+    place: Workplace,
+    this: runs.Run,
+    first: date,
+    synced: Synced,
+    policy: Policy,
+    pool: Executor,
+    room: Path,
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """Rows it changed, by table, and branches that differ from the general ledger."""
     book = Book(place.lake.facts(synced.version), this.day, policy)
@@ -133,7 +142,7 @@ def _publish(
     ledger = gates.ties_to_ledger(made.branches, lakes.ledger(place.lake, synced.version), policy)
     sample = sampling.hundredth(place.lake, synced.version, this.number)
     _agrees(sample, book)
-    newest = _loans(book, made, pool) if place.is_newest(this.day) else None
+    newest = _loans(book, made, pool, room) if place.is_newest(this.day) else None
     twice = len(sample.keys) if newest is None else sampling.loans_agree(sample, book, newest)
     place.is_still_there()
     done = publish(
@@ -141,9 +150,9 @@ def _publish(
         this,
         made.officers,
         made.branches,
+        newest,
         transitions=made.transitions,
         par15=made.par15,
-        loan_state=newest,
         outcome=outcome(synced.source, intake, intake.findings, {}, ledger, twice),
         along=lambda: _along(place, this, synced, policy, made),
         first=first,
@@ -152,9 +161,9 @@ def _publish(
     return done.changed, breaks(ledger)
 
 
-def _loans(book: Book, made: Days, pool: Executor) -> pl.DataFrame:
+def _loans(book: Book, made: Days, pool: Executor, room: Path) -> Parts:
     """Every loan as it stands on the last of the days, held to what is told of that day."""
-    found = states(book, pool).select(LOAN_STATE.names)
+    found = states.of_all(book, pool, room)
     gates.loans_match(made.branches.filter(pl.col(by_day.DAY) == book.as_of), found)
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +26,7 @@ from loanmetrics.jobs.figures import Computed, figures, remember
 from loanmetrics.jobs.retrying import patiently
 from loanmetrics.jobs.run_report import breaks
 from loanmetrics.jobs.running import Workplace, at_work, lake_of
+from loanmetrics.jobs.states import ROOM
 from loanmetrics.jobs.sync import Synced, sync
 from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
@@ -88,11 +90,12 @@ def _run(settings: Settings, as_of: date, policy: Policy, full: bool, kind: str)
         if last is None:
             ready(settings)
         synced = sync(settings, place, last, this.run_id, policy, why)
-        made = _figures(settings, place.lake, synced, last, as_of, policy, this.number)
-        step("keep facts")
-        version = remember(synced.version, last, place.lake, as_of, made.sums)
-        version = place.lake.keep(version)
-        done = _publish(place, this, made, synced, policy)
+        with own_folder(place.lake.folder, ROOM) as room:
+            made = _figures(settings, place.lake, synced, last, as_of, policy, room, this.number)
+            step("keep facts")
+            version = remember(synced.version, last, place.lake, as_of, made.sums)
+            version = place.lake.keep(version)
+            done = _publish(place, this, made, synced, policy)
         step("point")
         place.lake.point_to(version)
         announce(settings.redis_url, this.run_id)
@@ -109,7 +112,7 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
             ready(settings)
             place = Workplace(url, connection, lake)
             synced = sync(settings, place, None, "dry-run", policy, "a dry run", goes_on=False)
-            made = _figures(settings, lake, synced, None, as_of, policy)
+            made = _figures(settings, lake, synced, None, as_of, policy, folder)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report("dry run", as_of, made, perf_counter() - began, 0, differences)
 
@@ -125,7 +128,9 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
         version = lake.version(run_id)
         policy = Policy.from_dict(version.policy)
         synced = Synced(version, Source(version.rows, version.sums))
-        made = _figures(settings, lake, synced, None, as_of, policy)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with own_folder(lake.folder if settings.scheduler else settings.home.absolute(), ROOM) as room:
+            made = _figures(settings, lake, synced, None, as_of, policy, room)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report(run_id, as_of, made, perf_counter() - began, 0, differences)
 
@@ -137,12 +142,13 @@ def _figures(
     last: Version | None,
     as_of: date,
     policy: Policy,
+    room: Path,
     turn: int | None = None,
 ) -> Computed:
     """Without a number of its own, a run takes the day's for its turn."""
     book = Book(lake.facts(synced.version), as_of, policy)
     pool = partial(executor, settings, lake.folder)
-    return figures(synced, last, lake, book, pool, as_of.toordinal() if turn is None else turn)
+    return figures(synced, last, lake, book, pool, as_of.toordinal() if turn is None else turn, room)
 
 
 def _publish(place: Workplace, this: runs.Run, made: Computed, synced: Synced, policy: Policy) -> Published:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -16,10 +16,13 @@ from loanmetrics.engine.book import Book, Shard
 from loanmetrics.facts.days import opened
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.version import ShardFiles, Version
+from loanmetrics.jobs.elsewhere import elsewhere
 from loanmetrics.policy import Policy
 
 # Of more loans than this share of all, the whole day is made.
 MOST_CHOSEN = 0.2
+# Of how many loans the states are made within the process that asks; each takes about 2 KB while they are.
+MOST_HERE = 50_000
 # Held open in each process: a score per loan, beside what all processes share.
 MOST_DAYS = 4
 NONE_GONE = pl.Series("loan", [], dtype=pl.Int32)
@@ -85,21 +88,21 @@ class Kept:
     @property
     def few_will_do(self) -> bool:
         """Whether the day is not kept yet, and making the loans of the officers asked for is so much less."""
-        if not self.where or all(self._whole(files).exists() for files in self.version.shards):
+        if not self.where or all(path.exists() for path in self._paths.values()):
             return False
         return int(self._cells["loans"].sum()) <= MOST_CHOSEN * int(self._every_cell["loans"].sum())
 
     def all(self, workers: int) -> Made:
         """Every loan."""
-        paths = {files: self._whole(files) for files in self.version.shards}
+        paths = self._paths
         if not all(path.exists() for path in paths.values()):
             with self.lake.days.alone():
-                self._make(paths, workers)
+                self._make_all(workers)
         return self._read(paths)
 
     def few(self, workers: int) -> Made:
         """All loans of the officers asked for; more of shards that are kept whole."""
-        whole = {files: self._whole(files) for files in self.version.shards}
+        whole = self._paths
         paths = {files: path if path.exists() else self._some(files) for files, path in whole.items()}
         self._make(paths, workers)
         return self._read(paths)
@@ -111,6 +114,15 @@ class Kept:
             stands = ~pl.col("loan").is_in(files.retired(gone).implode())
             parts.append(opened(path).with_columns(stands.alias(drilldown.STANDS)))
         return Made(tuple(paths.values()), tuple(drilldown.scored(parts)))
+
+    def _make_all(self, workers: int) -> None:
+        """What is not there yet. Much of it is made by another process, that this one need not hold so much."""
+        missing = sum(files.loans for files, path in self._paths.items() if not path.exists())
+        if missing <= MOST_HERE:
+            self._make(self._paths, workers)
+        else:
+            lake = Lake(self.lake.folder, self.lake.remote)
+            elsewhere(partial(make, Kept(lake, self.version, self.day, ALL), workers))
 
     def _make(self, wanted: dict[ShardFiles, Path], workers: int) -> None:
         with ThreadPoolExecutor(workers) as pool:
@@ -128,6 +140,11 @@ class Kept:
         states, places = drilldown.stand(shard, self._book), self._every_cell.drop("loans")
         self.lake.days.keep(path, drilldown.named(states, shard.loans, places, self._book))
         return True
+
+    @cached_property
+    def _paths(self) -> dict[ShardFiles, Path]:
+        """Where all loans are, or will be."""
+        return {files: self._whole(files) for files in self.version.shards}
 
     @cached_property
     def _book(self) -> Book:
@@ -154,6 +171,11 @@ class Kept:
         """Changes whenever the same facts would make other rows."""
         holidays = self.lake.small(self.version, "holidays")["day"].to_list()
         return _hash([loanmetrics.__version__, drilldown.SCHEMA, self.version.policy, holidays])
+
+
+def make(kept: Kept, workers: int) -> None:
+    """Have all loans of a day kept; to be done elsewhere, and alone."""
+    kept._make(kept._paths, workers)
 
 
 def _hash(what: object) -> str:

@@ -7,28 +7,29 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import polars as pl
 
 from loanmetrics.engine import findings, results, run
-from loanmetrics.engine.book import Book, Facts
+from loanmetrics.engine.book import Book, Facts, Shard
 from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.loan_state import loan_state
-from loanmetrics.engine.loans import named_states
 from loanmetrics.engine.state import Channels, State, channels
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.advance import Rows, write_small_table
+from loanmetrics.facts.disk import spill
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.version import Day, Version
-from loanmetrics.jobs import gates, sampling
+from loanmetrics.jobs import gates, sampling, states
+from loanmetrics.jobs.states import Parts
 from loanmetrics.jobs.sync import Synced
 from loanmetrics.steps import step
 from loanmetrics.store import runs
-from loanmetrics.tables import LOAN_STATE
 
 Counts = dict[str, int]
 # Made only when a run needs it: most runs read little, and no scheduler is asked for them.
@@ -37,14 +38,14 @@ Pool = Callable[[], AbstractContextManager[Executor]]
 
 @dataclass(frozen=True)
 class Sums:
-    """A day's sums by cell, its findings, and the states of the loans that may have changed.
+    """A day's sums by cell, its findings, and the states of the loans that may have changed, in parts.
 
-    ``touched`` names those loans; None: all of them.
+    ``touched`` names those loans; None: all of them, and the parts are files, one of a shard.
     """
 
     cells: pl.DataFrame
     findings: Counts
-    loan_states: pl.DataFrame
+    loan_states: Parts
     touched: pl.Series | None
 
 
@@ -59,14 +60,19 @@ class Computed:
     outcome: runs.Outcome
 
 
-def figures(synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Pool, turn: int) -> Computed:
-    """All figures of a day, through every gate; ``turn`` says which loans are computed twice."""
+def figures(
+    synced: Synced, last: Version | None, lake: Lake, book: Book, pool: Pool, turn: int, room: Path
+) -> Computed:
+    """All figures of a day, through every gate; ``turn`` says which loans are computed twice.
+
+    ``room`` is a folder, near the facts, for the states of loans until they are published.
+    """
     catalogue = load()
     step("check facts")
     intake = lakes.intake(lake, synced.version)
     gates.facts_are_whole(synced.source, intake, lakes.rows(book.facts), book.policy)
     step("measures")
-    sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, pool)
+    sums = _continued(synced, last, lake, book, catalogue) or _afresh(book, catalogue, pool, room)
     step("figures")
     cells = run.figures(book, catalogue, sums.cells)
     officers, branches = results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
@@ -124,20 +130,33 @@ def remember(version: Version, last: Version | None, lake: Lake, as_of: date, su
     return msgspec.structs.replace(version, day=day, small={**version.small, "sums": file})
 
 
-def _afresh(book: Book, catalogue: Catalogue, pool: Pool) -> Sums:
+def _afresh(book: Book, catalogue: Catalogue, pool: Pool, room: Path) -> Sums:
     """One pass over all shards."""
+    paths = states.files(room, book)
+    work = partial(
+        _shard_sums,
+        book=book.of_one_shard(),
+        reference=channels(book),
+        catalogue=catalogue,
+        places=book.facts.cells,
+    )
     with pool() as executor:
-        shards = run.each_shard(book, partial(_visit, catalogue=catalogue), executor)
-    states = [
-        _named(state, shard.loans, book)
-        for (_, state, _), shard in zip(shards, book.facts.shards, strict=True)
-    ]
+        shards = list(executor.map(work, book.facts.shards, paths))
     return Sums(
-        run.add_up(catalogue, [cells for cells, _, _ in shards]),
-        _add_up([found for _, _, found in shards]),
-        pl.concat(states),
+        run.add_up(catalogue, [cells for cells, _ in shards]),
+        _add_up([found for _, found in shards]),
+        states.parts(paths),
         None,
     )
+
+
+def _shard_sums(
+    shard: Shard, path: Path, *, book: Book, reference: Channels, catalogue: Catalogue, places: pl.DataFrame
+) -> tuple[pl.DataFrame, Counts]:
+    """A shard's sums and findings; the states of its loans go into a file."""
+    cells, found, stood = run.visit_shard(shard, book, reference, partial(_visit, catalogue=catalogue))
+    spill(states.named(stood, shard.loans, places), path)
+    return cells, found
 
 
 def _continued(
@@ -152,11 +171,11 @@ def _continued(
         return None
     before, now = synced.advanced.before, synced.advanced.now
     cells, found, _ = _stand(before, was, then, catalogue)
-    new_cells, new_found, states = _stand(now, book, today, catalogue)
+    new_cells, new_found, stood = _stand(now, book, today, catalogue)
     return Sums(
         run.add_up(catalogue, [lake.small(last, "sums"), cells.with_columns(-pl.exclude("cell")), new_cells]),
         _add_up([last.day.findings if last.day else {}, {name: -n for name, n in found.items()}, new_found]),
-        _named(states, now.shard.loans, book),
+        (states.named(stood, now.shard.loans, book.facts.cells).lazy(),),
         pl.concat([before.loans["loan_id"], now.loans["loan_id"]]).unique(),
     )
 
@@ -181,16 +200,11 @@ def _same_ground(was: Facts, facts: Facts, then: Channels, today: Channels) -> b
 def _stand(
     rows: Rows, book: Book, reference: Channels, catalogue: Catalogue
 ) -> tuple[pl.DataFrame, Counts, pl.DataFrame]:
-    cells, states, found = run.visit_shard(rows.shard, book, reference, partial(_visit, catalogue=catalogue))
-    return cells, found, states
+    return run.visit_shard(rows.shard, book, reference, partial(_visit, catalogue=catalogue))
 
 
-def _visit(state: State, catalogue: Catalogue) -> tuple[pl.DataFrame, pl.DataFrame, Counts]:
-    return run.shard_cells(state, catalogue), loan_state(state), findings.of_shard(state)
-
-
-def _named(states: pl.DataFrame, loans: pl.LazyFrame, book: Book) -> pl.DataFrame:
-    return named_states(states, loans, book).select(LOAN_STATE.names)
+def _visit(state: State, catalogue: Catalogue) -> tuple[pl.DataFrame, Counts, pl.DataFrame]:
+    return run.shard_cells(state, catalogue), findings.of_shard(state), loan_state(state)
 
 
 def _fingerprint(catalogue: Catalogue) -> str:

@@ -1,6 +1,6 @@
 """What must hold before anything is published; a refused gate says which figure and by how much."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypedDict
 
@@ -143,13 +143,14 @@ def _units(amount: int | None) -> str:
     return "none" if amount is None else f"{Decimal(amount) / MINOR_PER_UNIT:,.2f}"
 
 
-def loans_match(cells: pl.DataFrame, loan_states: pl.DataFrame) -> None:
+def loans_match(cells: pl.DataFrame, loan_states: Sequence[pl.LazyFrame]) -> None:
     """The loan state that is published sums to the figures that are published."""
-    on_book = loan_states.filter("on_book")
-    for told, expected, what in (
-        (int(on_book["total_outstanding"].sum()), int(cells["total_portfolio"].sum()), "total_portfolio"),
-        (len(on_book), int(cells["active_loans"].sum()), "active_loans"),
-        (len(loan_states), int(cells["total_disbursed_count"].sum()), "total_disbursed_count"),
-    ):
+    sums = pl.concat(loan_states).select(
+        total_portfolio=pl.col("total_outstanding").filter("on_book").sum(),
+        active_loans=pl.col("on_book").sum(),
+        total_disbursed_count=pl.len(),
+    )
+    for what, told in sums.collect().row(0, named=True).items():
+        expected = int(cells[what].sum())
         if told != expected:
             raise GateError(f"{what}: loan state says {told:,}, cells {expected:,}")

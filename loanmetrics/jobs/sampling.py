@@ -4,7 +4,7 @@ Another hundredth each run: in a hundred runs that make all loans, every loan is
 was touched looks at its share of that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -64,7 +64,7 @@ def hundredth(lake: Lake, version: Version, turn: int, first: int = 0) -> Sample
     return Sample(lake, version, range(first + (turn - first) % SHARE, version.next_loan, SHARE))
 
 
-def loans_agree(sample: Sample, book: Book, states: pl.DataFrame) -> int:
+def loans_agree(sample: Sample, book: Book, states: Sequence[pl.LazyFrame]) -> int:
     """Hold loan states that are about to be published to the second engine; returns how many loans it looked at.
 
     Refuses where any figure of a loan differs, by a minor unit or a day.
@@ -74,7 +74,8 @@ def loans_agree(sample: Sample, book: Book, states: pl.DataFrame) -> int:
     with sample.related() as second:
         mine = second.sql("SELECT loan_id FROM loans").pl()["loan_id"]
         theirs = referee.loans(second, book.as_of, book.policy).select("loan_id", *FIGURES)
-    ours = states.filter(pl.col("loan_id").is_in(mine.implode())).select(theirs.columns).cast(theirs.schema)
+    sampled = pl.concat(states).filter(pl.col("loan_id").is_in(mine.implode()))
+    ours = sampled.select(theirs.columns).cast(theirs.schema).collect()
     both = ours.join(theirs, on="loan_id", how="full", coalesce=True, suffix="_second")
     wrong = both.filter(pl.any_horizontal(_unlike(name) for name in FIGURES)).sort("loan_id")
     if len(wrong):

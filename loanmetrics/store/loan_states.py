@@ -1,7 +1,10 @@
 """The published state of every loan: of a million loans only those that differ are sent.
 
-Each row carries a fingerprint of itself, and what is stored is compared by that.
+Each row carries a fingerprint of itself, and what is stored is compared by that. Loans come in parts, of which one at
+a time is held: the states of ten million would take gigabytes.
 """
+
+from collections.abc import Sequence
 
 import polars as pl
 import psycopg
@@ -12,36 +15,46 @@ from loanmetrics.store.frames import DTYPES, column_types, copy_in
 from loanmetrics.tables import LOAN_STATE
 
 # A planner that could see the loans would weigh each of them in every partition.
+SAME = ["loan_id", FINGERPRINT.name]
 OF_LOANS = "WHERE loan_id = ANY ((SELECT %s::text[])::text[])"
 
 
-def replace_loans(connection: psycopg.Connection, loan_state: pl.DataFrame, touched: pl.Series | None) -> int:
+def replace_loans(
+    connection: psycopg.Connection, parts: Sequence[pl.LazyFrame], touched: pl.Series | None
+) -> int:
     """Replace the loans whose fingerprint differs from the stored one, of all loans or of the touched ones.
 
-    Reading 8 bytes per loan back is several times faster than sending every loan to be compared.
+    ``parts`` are the loans that stand. Reading 8 bytes per loan back is several times faster than sending every loan
+    to be compared.
     """
-    now = _fingerprinted(loan_state)
+    now = pl.concat([_fingerprinted(part).select(SAME) for part in parts])
     before = _fingerprints(connection) if touched is None else _fingerprints_of(connection, touched)
-    same = ["loan_id", FINGERPRINT.name]
-    stale = before.join(now, on=same, how="anti")
-    fresh = now.join(before, on=same, how="anti").sort("disbursement_date", "loan_id")
+    stale = before.join(now, on=SAME, how="anti")["loan_id"]
+    fresh = now.join(before, on=SAME, how="anti")["loan_id"]
+    del now, before
     if len(stale):
-        _delete_loans(connection, stale["loan_id"])
+        _delete_loans(connection, stale)
     if len(fresh):
-        copy_in(connection, LOAN_STATE.name, fresh, column_types(connection, LOAN_STATE.name))
+        types = column_types(connection, LOAN_STATE.name)
+        for part in parts:
+            mine = part.filter(pl.col("loan_id").is_in(fresh.implode()))
+            copy_in(
+                connection, LOAN_STATE.name, _fingerprinted(mine).sort("disbursement_date", "loan_id"), types
+            )
     return max(len(stale), len(fresh))
 
 
-def _fingerprinted(loan_state: pl.DataFrame) -> pl.DataFrame:
+def _fingerprinted(part: pl.LazyFrame) -> pl.DataFrame:
     """Hashes depend on types, so these are fixed first.
 
     Another version of Polars may hash differently: then every loan is rewritten, once.
     """
-    missing = [name for name in LOAN_STATE.names if name not in loan_state.columns]
+    given = part.collect_schema().names()
+    missing = [name for name in LOAN_STATE.names if name not in given]
     if missing:
         raise StoreError(f"loan state lacks {', '.join(missing)}")
-    whole = loan_state.select(LOAN_STATE.names)
-    whole = whole.cast({column.name: DTYPES[TYPES[column.kind]] for column in LOAN_STATE.columns})
+    types = pl.Schema({column.name: DTYPES[TYPES[column.kind]] for column in LOAN_STATE.columns})
+    whole = part.select(LOAN_STATE.names).cast(types).collect()
     return whole.with_columns(whole.hash_rows().reinterpret(signed=True).alias(FINGERPRINT.name))
 
 

@@ -82,7 +82,7 @@ def publish(
     run: Run,
     officers: pl.DataFrame,
     branches: pl.DataFrame,
-    loan_state: pl.DataFrame | None = None,
+    loan_states: Sequence[pl.LazyFrame] | None = None,
     *,
     touched: pl.Series | None = None,
     transitions: pl.DataFrame | None = None,
@@ -97,12 +97,12 @@ def publish(
     With ``first``, those of all days from it to the run's; the frames then say which row is of which day.
     ``restate``: what is published already is kept beside what replaces it.
 
-    ``loan_state`` is given when the day is the newest: all loans, or those of ``touched`` that still stand;
+    ``loan_states`` are given when the day is the newest: all loans, or those of ``touched`` that still stand;
     ``transitions`` replace those of the day; ``par15`` is frozen unless that day is frozen already; ``along``
     is done in the same transaction.
     """
     step("make room")
-    _make_room(connection, run, first or run.day, loan_state, transitions)
+    _make_room(connection, run, first or run.day, loan_states, transitions)
     changed: dict[str, int] = {}
     with connection.transaction():
         connection.execute("SET LOCAL work_mem = '128MB'")
@@ -116,15 +116,15 @@ def publish(
         if par15 is not None:
             step(f"publish {PAR15_SNAPSHOTS.name}")
             changed[PAR15_SNAPSHOTS.name] = _freeze(connection, par15, run)
-        if loan_state is not None:
+        if loan_states is not None:
             step(f"publish {LOAN_STATE.name}")
-            changed[LOAN_STATE.name] = replace_loans(connection, loan_state, touched)
+            changed[LOAN_STATE.name] = replace_loans(connection, loan_states, touched)
         done = Published(changed)
         along()
         complete(connection, run, outcome, done.total)
         step("commit")
-    whole = None if touched is not None else loan_state
-    if whole is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * len(whole):
+    whole = None if touched is not None else loan_states
+    if whole is not None and changed[LOAN_STATE.name] > ANALYZE_SHARE * _count(whole):
         step("analyze")
         with suppress(psycopg.Error):
             _analyze(connection)
@@ -135,15 +135,21 @@ def _make_room(
     connection: psycopg.Connection,
     run: Run,
     first: date,
-    loan_state: pl.DataFrame | None,
+    loan_states: Sequence[pl.LazyFrame] | None,
     transitions: pl.DataFrame | None,
 ) -> None:
     """Partitions come before the transaction: making one locks readers out until it commits."""
-    if loan_state is not None:
-        ensure_partitions(connection, [LOAN_STATE.name], loan_state["disbursement_date"].unique())
+    if loan_states is not None:
+        days = pl.concat(loan_states).select(pl.col("disbursement_date").unique()).collect()
+        ensure_partitions(connection, [LOAN_STATE.name], days["disbursement_date"])
     if transitions is not None:
-        days = [first + timedelta(after) for after in range((run.day - first).days + 1)]
-        ensure_partitions(connection, [DPD_TRANSITIONS.name], days)
+        spanned = [first + timedelta(after) for after in range((run.day - first).days + 1)]
+        ensure_partitions(connection, [DPD_TRANSITIONS.name], spanned)
+
+
+def _count(loan_states: Sequence[pl.LazyFrame]) -> int:
+    total: int = pl.concat(loan_states).select(pl.len()).collect().item()
+    return total
 
 
 def _analyze(connection: psycopg.Connection) -> None:

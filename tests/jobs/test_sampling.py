@@ -10,7 +10,7 @@ import pytest
 from loanmetrics.engine import loan_state
 from loanmetrics.engine.history import by_day
 from loanmetrics.engine.timeline import Timeline
-from loanmetrics.jobs import figures, sampling
+from loanmetrics.jobs import sampling, states
 from loanmetrics.jobs.sampling import SHARE, hundredth
 from tests.jobs.conftest import Cli
 from tests.jobs.lender import lender_at
@@ -24,12 +24,12 @@ BACKFILL = ("backfill", "--from", "2026-03-01", "--to", str(DAY))
 
 def published_wrongly(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, pl.Expr]) -> None:
     """Loan states go wrong on their way from the engine to the database."""
-    named = figures._named
+    named = states.named
 
     def altered(*words: Any) -> pl.DataFrame:
         return named(*words).with_columns(**wrong)
 
-    monkeypatch.setattr(figures, "_named", altered)
+    monkeypatch.setattr(states, "named", altered)
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,16 @@ def start(connection: psycopg.Connection, day: date = DAY) -> runs.Run:
 
 
 def put(
-    connection: psycopg.Connection, officers: pl.DataFrame = OFFICERS, day: date = DAY, **others: pl.DataFrame
+    connection: psycopg.Connection,
+    officers: pl.DataFrame = OFFICERS,
+    day: date = DAY,
+    loan_state: pl.DataFrame | None = None,
+    **others: pl.DataFrame,
 ) -> dict[str, int]:
+    """Loan states go in parts, as those of several shards do."""
     run = start(connection, day)
-    return publish(connection, run, officers, BRANCHES, **others).changed  # type: ignore[arg-type]
+    parts = None if loan_state is None else [loan_state[:1].lazy(), loan_state[1:].lazy()]
+    return publish(connection, run, officers, BRANCHES, parts, **others).changed  # type: ignore[arg-type]
 
 
 def states(*loans: tuple[str, date, int]) -> pl.DataFrame:
@@ -226,7 +232,7 @@ def test_a_run_that_cannot_complete_publishes_nothing(connection: psycopg.Connec
     run = start(connection)
     runs.fail(connection, run, "taken for dead")
     with pytest.raises(StoreError, match="no longer open"):
-        publish(connection, run, OFFICERS, BRANCHES, states(("L1", date(2026, 1, 5), 100)))
+        publish(connection, run, OFFICERS, BRANCHES, [states(("L1", date(2026, 1, 5), 100)).lazy()])
     assert read_officers(connection, DAY).is_empty()
     assert outstanding(connection) == {}
 
