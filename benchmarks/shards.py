@@ -136,7 +136,7 @@ def whole(url: str, folder: str) -> list[Row]:
 
     steps, lake, work = Steps(_postmaster(url)), Lake(Path(folder) / "lake"), Path(folder) / "work"
     room = Path(folder) / "room"
-    room.mkdir()
+    room.mkdir(parents=True)
     connection = raw.connect(work)
     with steps.step("extract") as row, snapshot(url) as held:
         extract(held, connection, work)

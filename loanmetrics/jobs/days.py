@@ -22,7 +22,7 @@ from loanmetrics.policy import Policy
 # Of more loans than this share of all, the whole day is made.
 MOST_CHOSEN = 0.2
 # Of how many loans the states are made within the process that asks; each takes about 2 KB while they are.
-MOST_HERE = 50_000
+MOST_HERE = 100_000
 # Held open in each process: a score per loan, beside what all processes share.
 MOST_DAYS = 4
 NONE_GONE = pl.Series("loan", [], dtype=pl.Int32)
@@ -88,23 +88,24 @@ class Kept:
     @property
     def few_will_do(self) -> bool:
         """Whether the day is not kept yet, and making the loans of the officers asked for is so much less."""
-        if not self.where or all(path.exists() for path in self._paths.values()):
+        if not self.where or all(path.exists() for path in self._all.values()):
             return False
         return int(self._cells["loans"].sum()) <= MOST_CHOSEN * int(self._every_cell["loans"].sum())
 
     def all(self, workers: int) -> Made:
         """Every loan."""
-        paths = self._paths
+        paths = self._all
         if not all(path.exists() for path in paths.values()):
             with self.lake.days.alone():
-                self._make_all(workers)
+                missing = [files.loans for files, path in paths.items() if not path.exists()]
+                self._make(paths, workers, sum(missing))
         return self._read(paths)
 
     def few(self, workers: int) -> Made:
         """All loans of the officers asked for; more of shards that are kept whole."""
-        whole = self._paths
+        whole = self._all
         paths = {files: path if path.exists() else self._some(files) for files, path in whole.items()}
-        self._make(paths, workers)
+        self._make(paths, workers, int(self._cells["loans"].sum()))
         return self._read(paths)
 
     def _read(self, paths: dict[ShardFiles, Path]) -> Made:
@@ -115,16 +116,16 @@ class Kept:
             parts.append(opened(path).with_columns(stands.alias(drilldown.STANDS)))
         return Made(tuple(paths.values()), tuple(drilldown.scored(parts)))
 
-    def _make_all(self, workers: int) -> None:
-        """What is not there yet. Much of it is made by another process, that this one need not hold so much."""
-        missing = sum(files.loans for files, path in self._paths.items() if not path.exists())
-        if missing <= MOST_HERE:
-            self._make(self._paths, workers)
+    def _make(self, wanted: dict[ShardFiles, Path], workers: int, loans: int) -> None:
+        """Files of so many loans. Many are made by another process, that this one need not hold so much."""
+        if loans <= MOST_HERE or all(path.exists() for path in wanted.values()):
+            self.make(wanted, workers)
         else:
             lake = Lake(self.lake.folder, self.lake.remote)
-            elsewhere(partial(make, Kept(lake, self.version, self.day, ALL), workers))
+            elsewhere(partial(Kept(lake, self.version, self.day, self.where).make, wanted, workers))
 
-    def _make(self, wanted: dict[ShardFiles, Path], workers: int) -> None:
+    def make(self, wanted: dict[ShardFiles, Path], workers: int) -> None:
+        """Files that are not there yet."""
         with ThreadPoolExecutor(workers) as pool:
             made = list(pool.map(self._made, wanted.keys(), wanted.values()))
         if any(made):
@@ -142,7 +143,7 @@ class Kept:
         return True
 
     @cached_property
-    def _paths(self) -> dict[ShardFiles, Path]:
+    def _all(self) -> dict[ShardFiles, Path]:
         """Where all loans are, or will be."""
         return {files: self._whole(files) for files in self.version.shards}
 
@@ -171,11 +172,6 @@ class Kept:
         """Changes whenever the same facts would make other rows."""
         holidays = self.lake.small(self.version, "holidays")["day"].to_list()
         return _hash([loanmetrics.__version__, drilldown.SCHEMA, self.version.policy, holidays])
-
-
-def make(kept: Kept, workers: int) -> None:
-    """Have all loans of a day kept; to be done elsewhere, and alone."""
-    kept._make(kept._paths, workers)
 
 
 def _hash(what: object) -> str:

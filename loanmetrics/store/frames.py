@@ -24,6 +24,18 @@ DTYPES: dict[str, pl.DataType] = {
     "double precision": pl.Float64(),
     "timestamp with time zone": pl.Datetime("us", "UTC"),
 }
+# Whole numbers that tell other things: money in minor units, days and microseconds since 1970, and whether.
+TOLD = {
+    MONEY: "({} * 100)::bigint",
+    "date": "{} - DATE '1970-01-01'",
+    "timestamp with time zone": "(extract(epoch FROM {}) * 1000000)::bigint",
+    "boolean": "{}::integer",
+}
+PLAIN: dict[pl.DataType, pl.DataType] = {
+    pl.Date(): pl.Int32(),
+    pl.Datetime("us", "UTC"): pl.Int64(),
+    pl.Boolean(): pl.Int8(),
+}
 
 
 def column_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
@@ -66,18 +78,30 @@ def fetch(
     where: sql.Composable,
     parameters: Sequence[Any],
     order: Sequence[str],
+    wanted: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Rows of ``table`` as an engine-native frame, money back in minor units."""
+    """Rows of ``table`` as an engine-native frame, money back in minor units: all columns, or the ``wanted`` ones.
+
+    As CSV, which Polars reads several times faster than it makes columns of rows of Python's numbers.
+    """
     types = column_types(connection, table)
-    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {}").format(
-        sql.SQL(", ").join(native(name, kind) for name, kind in types.items()),
+    names = list(types if wanted is None else dict.fromkeys(wanted))
+    query = sql.SQL("COPY (SELECT {} FROM {} WHERE {} ORDER BY {}) TO STDOUT (FORMAT csv)").format(
+        sql.SQL(", ").join(_told(name, types[name]) for name in names),
         sql.Identifier(table),
         where,
         columns(order),
     )
-    with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(query, parameters).fetchall()
-    return pl.DataFrame(rows, schema={name: DTYPES[kind] for name, kind in types.items()}, orient="row")
+    schema = {name: DTYPES[types[name]] for name in names}
+    text = BytesIO()
+    with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
+        for piece in copy:
+            text.write(piece)
+    if not text.tell():
+        return pl.DataFrame(schema=schema)
+    text.seek(0)
+    plain = {name: PLAIN.get(kind, kind) for name, kind in schema.items()}
+    return pl.read_csv(text, has_header=False, schema=plain).cast(pl.Schema(schema))
 
 
 def columns(names: Sequence[str], of: str | None = None) -> sql.Composed:
@@ -90,8 +114,6 @@ def _units(name: str) -> pl.Expr:
     return exact.cast(pl.Decimal(38, 2)).alias(name)
 
 
-def native(name: str, kind: str) -> sql.Composed:
-    """A column as the engine holds it: money in minor units."""
-    if kind == MONEY:
-        return sql.SQL("({} * 100)::bigint").format(sql.Identifier(name))
-    return sql.Composed([sql.Identifier(name)])
+def _told(name: str, kind: str) -> sql.Composed:
+    """A column as a whole number where that is exact, otherwise as its text."""
+    return sql.SQL(TOLD.get(kind, "{}")).format(sql.Identifier(name))

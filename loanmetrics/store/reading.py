@@ -10,10 +10,8 @@ import psycopg
 from psycopg import sql
 
 from loanmetrics.policy import Policy
-from loanmetrics.store.frames import DTYPES, column_types, columns, native
+from loanmetrics.store.frames import fetch
 from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
-
-STEP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +69,15 @@ def officer_series(
     connection: psycopg.Connection, first: date, last: date, wanted: Sequence[str], officer_ids: Sequence[str]
 ) -> pl.DataFrame:
     """Published rows of some officers, or of all, over a stretch of days; only the wanted columns."""
-    return _series(
+    narrowed = "calculation_date BETWEEN %s AND %s" + (" AND officer_id = ANY(%s)" if officer_ids else "")
+    return fetch(
         connection,
         OFFICER_METRICS.name,
-        ("officer_id", "calculation_date", *wanted),
-        sql.SQL("calculation_date BETWEEN %s AND %s AND officer_id = ANY(%s)")
-        if officer_ids
-        else sql.SQL("calculation_date BETWEEN %s AND %s"),
+        sql.SQL(narrowed),
         [first, last, *([list(officer_ids)] if officer_ids else [])],
         ("calculation_date", "officer_id"),
+        ("officer_id", "calculation_date", *wanted),
     )
-
-
-def _series(
-    connection: psycopg.Connection,
-    table: str,
-    wanted: Sequence[str],
-    where: sql.SQL,
-    parameters: Sequence[Any],
-    order: Sequence[str],
-) -> pl.DataFrame:
-    types = column_types(connection, table)
-    names = list(dict.fromkeys(wanted))
-    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {}").format(
-        sql.SQL(", ").join(native(name, types[name]) for name in names),
-        sql.Identifier(table),
-        where,
-        columns(order),
-    )
-    schema = {name: DTYPES[types[name]] for name in names}
-    parts = [pl.DataFrame(schema=schema)]
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(query, parameters)
-        while rows := cursor.fetchmany(STEP):
-            parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
-    return pl.concat(parts)
 
 
 def choices(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:

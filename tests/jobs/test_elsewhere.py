@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from loanmetrics.errors import StoreError, UsageError
 from loanmetrics.jobs import days
+from loanmetrics.jobs.days import Where
 from loanmetrics.jobs.elsewhere import elsewhere
 from tests.jobs.lender import lender_at
 from tests.support import SAMPLE_DAY
@@ -43,7 +44,7 @@ def test_an_end_is_told() -> None:
 def test_many_loans_are_made_elsewhere_and_are_the_same(
     sample: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On two days: all loans made here, and all made there; no file is made twice."""
+    """Some of one day, all of two: made here, and made there; no file is made twice."""
     here, there = date(2026, 3, 3), date(2026, 3, 4)
     asked = list[object]()
 
@@ -57,7 +58,8 @@ def test_many_loans_are_made_elsewhere_and_are_the_same(
         monkeypatch.setattr(days, "MOST_HERE", limit)
         with lender_at(sample, tmp_path / str(limit)) as lender:
             lender.compute(SAMPLE_DAY, full=True)
-            made[limit] = [lender.rows(day) for day in (here, there, here)]
-    assert len(asked) == 2
+            some = lender.rows(here, Where(officer_id=["O0001", "O0002"]))
+            made[limit] = [some, *(lender.rows(day) for day in (here, there, here))]
+    assert len(asked) == 3
     for one, other in zip(*made.values(), strict=True):
         assert_frame_equal(one, other, check_exact=True)
