@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loanmetrics.cohorts import certainty, roll_matrix, vintage
+    from loanmetrics.display.show import show
     from loanmetrics.explanation import explain, rollforward, statement, whatif
     from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
     from loanmetrics.policy import Policy
@@ -31,12 +32,14 @@ __all__ = [
     "metrics",
     "roll_matrix",
     "rollforward",
+    "show",
     "sql",
     "statement",
     "vintage",
     "whatif",
 ]
 HOMES = {
+    "show": "loanmetrics.display.show",
     "Policy": "loanmetrics.policy",
     **dict.fromkeys(("certainty", "roll_matrix", "vintage"), "loanmetrics.cohorts"),
     **dict.fromkeys(("explain", "rollforward", "statement", "whatif"), "loanmetrics.explanation"),

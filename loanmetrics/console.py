@@ -5,12 +5,11 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loanmetrics.errors import UsageError, unknown
+from loanmetrics.formatting import cell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FORMATS = ("table", "csv", "json", "parquet")
-NOTHING = "-"
 BRANCH_KEY = " / "
 BAND_STYLES = {"Green": "green", "Watch": "yellow", "Amber": "dark_orange", "Flag": "red", "Red": "red"}
 LEFT = ("text", "date", "bool")
@@ -190,34 +188,6 @@ def pick(frame: "pl.DataFrame", columns: Sequence[str]) -> "pl.DataFrame":
         if name not in frame.columns:
             raise unknown("column", name, frame.columns)
     return frame.select(columns) if columns else frame
-
-
-def cell(value: object, kind: str) -> str:
-    """One value for people.
-
-    >>> cell(1234567, "money"), cell(0.0312, "ratio"), cell(None, "ratio"), cell(True, "bool")
-    ('12,345.67', '3.1 %', '-', 'yes')
-    """
-    if value is None:
-        return NOTHING
-    match kind, value:
-        case "money", int():
-            return f"{Decimal(value) / 100:,.2f}"
-        case "money", _:
-            return f"{value:,.2f}"
-        case "ratio", float():
-            return f"{value * 100:,.1f} %"
-        case (("bigint" | "int" | "score"), _):
-            return f"{value:,}"
-        case "points", float():
-            return f"{value:,.1f}"
-        case "seconds", _:
-            return f"{value:,.1f} s"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds")
-    return "".join(letter if letter.isprintable() else " " for letter in str(value))
 
 
 def out() -> "Console":

@@ -5,11 +5,12 @@ from datetime import date
 
 import polars as pl
 
+from loanmetrics.display import cards
 from loanmetrics.engine import loans as loan_level
 from loanmetrics.engine import results, run
 from loanmetrics.engine import statement as accounts
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.diff.figures import SCHEMA, figures, names_of
 from loanmetrics.engine.explain import points
 from loanmetrics.engine.metric import Metric
@@ -18,6 +19,7 @@ from loanmetrics.engine.statement import Statement
 from loanmetrics.engine.whatif import SCHEMA as SCHEMA_OF_BANDS
 from loanmetrics.engine.whatif import whatif as compare
 from loanmetrics.errors import UsageError, unknown
+from loanmetrics.notebook import called, tried
 from loanmetrics.policy import Policy
 
 
@@ -41,18 +43,24 @@ class Explanation:
         return f"{self.metric.name} = {value}: {self.metric.formula}"
 
     def _repr_html_(self) -> str:
-        tables = [self.terms if len(self.terms) else self.made_of, self.loans.head(10)]
-        return f"<p>{self!r}</p>" + "".join(table._repr_html_() for table in tables)
+        return cards.explained(self.metric, self.value, self.made_of, self.terms, self.loans)
 
 
-def explain(book: Book, metric: str, **where: str) -> Explanation:
+class Account(Statement):
+    """One loan as it stands, its installments by due date, and its payments up to the as-of day; minor units."""
+
+    def _repr_html_(self) -> str:
+        return cards.account(self)
+
+
+def explain(book: Book, metric: str | Metric, **where: str) -> Explanation:
     """What a metric is made of, for those loans that ``where`` picks by officer_id, region or branch.
 
     >>> from loanmetrics import Book, explain
     >>> explain(Book.sample(), "fimr", officer_id="O1").made_of.columns
     ['name', 'value']
     """
-    catalogue = load()
+    catalogue, metric = load(tried([metric])), called(metric)
     declared = catalogue.metric(metric)
     for name in where:
         if name not in run.PLACE:
@@ -64,7 +72,7 @@ def explain(book: Book, metric: str, **where: str) -> Explanation:
         declared,
         row[metric][0],
         _made_of(row, [*_metrics_of(declared, catalogue.metrics), *catalogue.measures_of(metric)]),
-        _terms(row, declared),
+        _terms(row, declared, catalogue),
         loans.filter(**where) if where else loans,
     )
 
@@ -97,9 +105,10 @@ def whatif(book: Book, policy: Policy, *metrics: str, first: date | None = None)
     return pl.defer(lambda: compare(book, policy, metrics, first), schema=SCHEMA_OF_BANDS)
 
 
-def statement(book: Book, loan_id: str) -> Statement:
+def statement(book: Book, loan_id: str) -> Account:
     """One loan's account at the end of the book's day: how it stands, its installments, its payments."""
-    return accounts.statement(book, loan_id)
+    made = accounts.statement(book, loan_id)
+    return Account(made.loan, made.installments, made.payments)
 
 
 def _metrics_of(metric: Metric, known: dict[str, Metric]) -> list[str]:
@@ -118,10 +127,10 @@ def _made_of(row: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return pl.DataFrame({"name": names, "value": floats}, schema={"name": pl.String(), "value": pl.Float64()})
 
 
-def _terms(row: pl.DataFrame, metric: Metric) -> pl.DataFrame:
+def _terms(row: pl.DataFrame, metric: Metric, catalogue: Catalogue) -> pl.DataFrame:
     schema = {"term": pl.String(), "weight": pl.Int64(), "share": pl.String(), "lost": pl.Float64()}
     if not metric.terms or row[metric.name][0] is None:
         return pl.DataFrame(schema=schema)
-    lost = points(row, metric.name, load()).row(0, named=True)
+    lost = points(row, metric.name, catalogue).row(0, named=True)
     rows = [(term.name, term.weight, term.share, lost[term.name]) for term in metric.terms]
     return pl.DataFrame(rows, schema=schema, orient="row")

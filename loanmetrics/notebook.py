@@ -1,16 +1,15 @@
 """The notebook API: a book, its figures, the loans behind them. LazyFrame in, LazyFrame out."""
 
 import re
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
 
+from loanmetrics import sources
+from loanmetrics.display.frames import plain
+from loanmetrics.display.table import paragraph
 from loanmetrics.engine import book as core
 from loanmetrics.engine import diff as side_by_side
 from loanmetrics.engine import formula, results, run
@@ -19,15 +18,10 @@ from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.diff import figures as changes
 from loanmetrics.engine.history import by_day
 from loanmetrics.engine.history.sums import sums
-from loanmetrics.errors import DataError, StoreError, UsageError, unknown
-from loanmetrics.facts import lake, prepare, raw
-from loanmetrics.facts.remote import Remote
-from loanmetrics.facts.version import CURRENT
+from loanmetrics.engine.metric import Metric
+from loanmetrics.errors import UsageError, unknown
+from loanmetrics.facts import raw
 from loanmetrics.policy import Policy
-from loanmetrics.settings import FACTS, STORE, bare_address, default_home
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 By = Literal["officer", "branch", "region", "book"]
 SAMPLE_DAY = date(2026, 6, 30)
@@ -44,12 +38,12 @@ class Book(core.Book):
     @classmethod
     def sample(cls, as_of: date = SAMPLE_DAY, policy: Policy | None = None) -> "Book":
         """A small synthetic lender, with the mess of life in it."""
-        return cls.scan(_sample_folder(), as_of=as_of, policy=policy)
+        return cls.scan(sources.sample_folder(), as_of=as_of, policy=policy)
 
     @classmethod
     def scan(
         cls,
-        source: str | Path | Mapping[str, Any],
+        source: sources.Source,
         *,
         as_of: date,
         policy: Policy | None = None,
@@ -61,9 +55,9 @@ class Book(core.Book):
         ``known_at`` opens a facts folder as an earlier run knew it, under that run's policy if none is given.
         """
         if known_at is not None:
-            return cls(*_known(source, known_at, as_of, policy))
+            return cls(*sources.known(source, known_at, as_of, policy))
         chosen = policy or Policy()
-        return cls(_facts(source, chosen), as_of, chosen)
+        return cls(sources.facts_of(source, chosen), as_of, chosen)
 
     def on(self, as_of: date) -> "Book":
         """The same facts and policy at another day."""
@@ -77,7 +71,7 @@ class Book(core.Book):
 
     def _repr_html_(self) -> str:
         figures = compute(self, *PREVIEW, by="book").collect()
-        return f"<p>{self!r}</p>{figures._repr_html_()}"
+        return f"{paragraph(repr(self))}{plain(figures, 1).html()}"
 
     @property
     def _disbursed(self) -> int:
@@ -88,18 +82,18 @@ class Book(core.Book):
         return sum(frame.item() for frame in pl.collect_all(counts))
 
 
-def compute(book: core.Book, *names: str, by: By = "officer") -> pl.LazyFrame:
+def compute(book: core.Book, *names: str | Metric, by: By = "officer") -> pl.LazyFrame:
     """Metrics or measures by officer, branch, region or for the whole book; all of them if none is named.
 
     Measures are exact integers (money in minor units), ratios Float64, scores integers, null where there is no
-    evidence. Definitions: docs/metrics.md.
+    evidence. Definitions: docs/metrics.md. A ``Metric`` that is not in the catalogue yet is tried out as if it were.
     """
-    catalogue = load()
+    catalogue = load(tried(names))
     keys = _keys(by)
     columns = [
         *keys,
         *(
-            dict.fromkeys(column for name in names for column in _columns(name, by, catalogue))
+            dict.fromkeys(column for name in names for column in _columns(called(name), by, catalogue))
             or _all(catalogue, by)
         ),
     ]
@@ -107,13 +101,13 @@ def compute(book: core.Book, *names: str, by: By = "officer") -> pl.LazyFrame:
     return pl.defer(lambda: _table(book, by, catalogue).select(columns), schema=schema)
 
 
-def history(book: core.Book, *names: str, first: date, by: By = "officer") -> pl.LazyFrame:
+def history(book: core.Book, *names: str | Metric, first: date, by: By = "officer") -> pl.LazyFrame:
     """Metrics or measures of every day from ``first`` to the book's as-of day, as ``compute`` gives them for one.
 
     One pass over the timeline: a year costs a few single days. As everything here, it is as known by the book's
     facts: a reversal counts from its day on, and on no day before.
     """
-    catalogue = load()
+    catalogue = load(tried(names))
     chosen = compute(book, *names, by=by).collect_schema()
     schema = pl.Schema({by_day.DAY: pl.Date(), **chosen})
     return pl.defer(lambda: _past(book, first, by, catalogue).select(schema.names()), schema=schema)
@@ -132,6 +126,16 @@ def diff(before: core.Book, after: core.Book, *names: str, by: By = "officer") -
     )
 
 
+def tried(names: Iterable[str | Metric]) -> list[Metric]:
+    """Metrics that are given as such, to be looked at beside those of the catalogue."""
+    return [it for it in names if isinstance(it, Metric)]
+
+
+def called(metric: str | Metric) -> str:
+    """A metric's name."""
+    return metric.name if isinstance(metric, Metric) else metric
+
+
 def _past(book: core.Book, first: date, by: By, catalogue: Catalogue) -> pl.DataFrame:
     totals = sums(book.facts, book.policy, first, book.as_of, catalogue)
     cells = by_day.cells(book.facts, totals, first, book.as_of, catalogue)
@@ -141,12 +145,12 @@ def _past(book: core.Book, first: date, by: By, catalogue: Catalogue) -> pl.Data
     return results.branches(cells, book, catalogue, _keys(by), days)
 
 
-def loans(book: core.Book, metric: str, **where: str) -> pl.LazyFrame:
+def loans(book: core.Book, metric: str | Metric, **where: str) -> pl.LazyFrame:
     """The loans behind a figure: what each adds to every measure beneath ``metric``, summing exactly to it.
 
     ``where`` picks officer_id, region or branch.
     """
-    catalogue = load()
+    catalogue, metric = load(tried([metric])), called(metric)
     for name in where:
         if name not in run.PLACE:
             raise unknown("filter", name, run.PLACE)
@@ -263,69 +267,3 @@ def _dtype(name: str, catalogue: Catalogue) -> pl.DataType:
         "int": pl.Int32(),
         "bool": pl.Boolean(),
     }.get(kind, pl.String())
-
-
-def _facts(source: str | Path | Mapping[str, Any], policy: Policy) -> core.Facts:
-    if isinstance(source, Mapping):
-        return _from_raw(lambda connection: raw.from_frames(connection, source), policy)
-    if str(source).startswith(("postgresql://", "postgres://")):
-        return _from_database(str(source), policy)
-    kept = _lake(source)
-    if kept is not None:
-        return kept.facts(kept.current)
-    folder = Path(source)
-    if not folder.is_dir():
-        raise UsageError(
-            f"{folder} is no folder", "give a folder, frames by table name, or a postgresql:// URL"
-        )
-    return _from_raw(lambda connection: raw.from_folder(connection, folder, policy), policy)
-
-
-def _known(
-    source: str | Path | Mapping[str, Any], run_id: str, as_of: date, policy: Policy | None
-) -> tuple[core.Facts, date, Policy]:
-    """What an earlier run of a facts folder knew."""
-    kept = None if isinstance(source, Mapping) else _lake(source)
-    if kept is None:
-        raise UsageError("known_at is for a facts folder, which keeps what earlier runs knew")
-    version = kept.version(run_id)
-    return kept.facts(version), as_of, policy or Policy.from_dict(version.policy)
-
-
-def _lake(source: str | Path) -> lake.Lake | None:
-    """The facts folder that a source names, if it does; what lies in a store comes into the user's data folder."""
-    if re.match(STORE, str(source)):
-        remote = Remote.at(bare_address(str(source)))
-        return lake.Lake(default_home() / FACTS / remote.folder, remote)
-    return lake.Lake(Path(source)) if (Path(source) / CURRENT).is_file() else None
-
-
-def _from_raw(relate: Callable[["DuckDBPyConnection"], Any], policy: Policy) -> core.Facts:
-    connection = raw.connect(time_zone=policy.time_zone)
-    try:
-        relate(connection)
-        prepare.prepare(connection, policy)
-        return lake.in_memory(connection)
-    except raw.connection_error() as error:
-        raise DataError(f"the tables cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def _from_database(url: str, policy: Policy) -> core.Facts:
-    import psycopg
-
-    from loanmetrics.facts.extract import extract, snapshot
-    from loanmetrics.store.session import connect
-
-    connect(url, "loanmetrics notebook").close()  # says plainly why it cannot
-    try:
-        with tempfile.TemporaryDirectory(prefix="loanmetrics-") as folder, snapshot(url) as held:
-            return _from_raw(lambda connection: extract(held, connection, Path(folder)), policy)
-    except psycopg.Error as error:
-        why = error.diag.message_primary or type(error).__name__
-        raise StoreError(f"the database cannot be read: {why}", "loanmetrics migrate") from None
-
-
-@cache
-def _sample_folder() -> Path:
-    installed = Path(str(files("loanmetrics"))) / "sample"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "data" / "sample"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from loanmetrics.engine.catalogue import RANK_ABOUT, Catalogue, load
+from loanmetrics.engine.measures import LOAN_COLUMNS
 from loanmetrics.engine.metric import Example, Measure, Metric
 
 INTRO = """# Measures and metrics
@@ -30,6 +31,8 @@ def markdown(catalogue: Catalogue) -> str:
         f"### rank\n\n{RANK_ABOUT}",
         "## Measures",
         "\n".join(_measures(catalogue)),
+        "## What a measure may read of a loan",
+        "\n".join(["| column | meaning |\n|---|---|", *map(_column, LOAN_COLUMNS.items())]),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -69,6 +72,11 @@ def _measures(catalogue: Catalogue) -> Iterator[str]:
 
 def _row(measure: Measure) -> str:
     return f"| {measure.name} | {measure.unit} | {measure.about} | `{measure.sql}` | {KINDS[measure.kind]} |"
+
+
+def _column(named: tuple[str, str]) -> str:
+    name, about = named
+    return f"| {name} | {about} |"
 
 
 if __name__ == "__main__":

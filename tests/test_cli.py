@@ -16,7 +16,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from loanmetrics import cli, console
+from loanmetrics import cli, console, formatting
 from loanmetrics.commands import shared
 from loanmetrics.engine.catalogue import load
 from loanmetrics.errors import GateError, LoanmetricsError, LockHeldError, StoreError
@@ -370,7 +370,7 @@ CELLS = [
 
 @pytest.mark.parametrize(("value", "kind", "shown"), CELLS)
 def test_a_cell_reads_well(value: object, kind: str, shown: str) -> None:
-    assert console.cell(value, kind) == shown
+    assert formatting.cell(value, kind) == shown
 
 
 TABLE = """

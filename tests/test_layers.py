@@ -15,10 +15,10 @@ PACKAGE = ROOT / "loanmetrics"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "commands", "console", "http", "testing"),
     ("jobs",),
-    ("cohorts", "explanation", "notebook", "referee", "reference", "settings"),
+    ("cohorts", "display", "explanation", "notebook", "referee", "reference", "settings", "sources"),
     ("facts", "store", "export"),
     ("engine",),
-    ("policy", "tables", "errors", "steps"),
+    ("policy", "tables", "errors", "formatting", "steps"),
 )
 ENGINE_LIBRARIES = {"polars", "numpy"}
 PURE_STDLIB = {

@@ -14,7 +14,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import loanmetrics as lm
-from loanmetrics import notebook
+from loanmetrics import cohorts, explanation, formatting, notebook
+from loanmetrics.display import show
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import GROUPS
 from loanmetrics.errors import DataError, StoreError, UsageError
@@ -237,7 +238,9 @@ def test_the_catalogue_is_a_frame() -> None:
     assert lm.metrics()["name"].to_list() == list(CATALOGUE.metrics)
 
 
-@pytest.mark.parametrize("module", [lm, notebook])
+@pytest.mark.parametrize(
+    "module", [lm, notebook, cohorts, explanation, formatting, show], ids=lambda it: it.__name__
+)
 def test_the_examples_hold(module: Any) -> None:
     found = doctest.testmod(module)
     assert found.attempted > 0 == found.failed

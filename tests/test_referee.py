@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from loanmetrics import referee
 from loanmetrics.engine import run
 from loanmetrics.engine.book import Book, Facts
+from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.loans import states
 from loanmetrics.policy import Policy
 from tests import oracle, support
@@ -76,6 +77,13 @@ def _assert_same(ours: pl.DataFrame, theirs: pl.DataFrame, key: list[str]) -> No
 @pytest.mark.parametrize("as_of", [date(2026, 2, 14), support.SAMPLE_DAY], ids=str)
 def test_the_sample(as_of: date, policy: Policy) -> None:
     _assert_agreed(support.sample_facts(), as_of, policy)
+
+
+def test_every_measure_of_the_catalogue_is_made_by_referee_and_oracle_too() -> None:
+    with _asked(support.sample_facts()) as connection:
+        cells = referee.cells(connection, support.SAMPLE_DAY, Policy())
+    assert set(cells.columns) - set(KEY) == set(load().measures)
+    assert set(oracle.MEASURES) == set(load().measures)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -6,6 +6,7 @@ import typer
 
 from loanmetrics.commands import shared
 from loanmetrics.commands.shared import BREAK_KINDS, PolicyFile
+from loanmetrics.formatting import cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,11 +90,9 @@ def _print_held(held: "HeldBack", figures: "Sequence[Mapping[str, Any]]") -> Non
 
 
 def _cells(row: "Mapping[str, Any]") -> dict[str, str]:
-    from loanmetrics import console
-
     kind = "money" if row["kind"] == "money" else "bigint"
-    bound = "not bounded" if row["at_most"] is None else console.cell(row["at_most"], kind)
-    return {"measure": row["measure"], "published": console.cell(row["published"], kind), "at_most": bound}
+    bound = "not bounded" if row["at_most"] is None else cell(row["at_most"], kind)
+    return {"measure": row["measure"], "published": cell(row["published"], kind), "at_most": bound}
 
 
 def migrate() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from loanmetrics.commands import shared
 from loanmetrics.commands.shared import AsOf, FormatOption, Output
+from loanmetrics.formatting import cell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -108,10 +109,11 @@ def certainty(
     output: Output = None,
 ) -> None:
     """How much a ratio of few loans can be trusted: intervals, funnel limits, and who stands out of them."""
+    from loanmetrics.display.kinds import COHORTS
     from loanmetrics.jobs import cohorts as job
 
     found = job.trust(shared.settings(), metric, shared.day(as_of), by.value)
-    shared.print_frame(found.rows, ",".join(found.rows.columns), format_, output, kinds=job.KINDS)
+    shared.print_frame(found.rows, ",".join(found.rows.columns), format_, output, kinds=COHORTS)
 
 
 def _where(officer: list[str] | None, region: list[str] | None, branch: list[str] | None) -> "Where":
@@ -122,18 +124,19 @@ def _where(officer: list[str] | None, region: list[str] | None, branch: list[str
 
 def _written(found: "Cohorts", format_: shared.Format | None, output: Path | None) -> bool:
     """Whether the result was asked for by a machine."""
-    from loanmetrics.jobs.cohorts import KINDS
+    from loanmetrics.display.kinds import COHORTS
 
     if shared.format_of(format_, output) is shared.Format.TABLE:
         return False
-    shared.print_frame(found.rows, "", format_, output, kinds=KINDS)
+    shared.print_frame(found.rows, "", format_, output, kinds=COHORTS)
     return True
 
 
 def _wide(rows: "pl.DataFrame", by: By, title: str, down: str, across: str, share: str, size: str) -> None:
     """A table on the screen: one line for each group and cohort, a column for each place it went to."""
     from loanmetrics import console
-    from loanmetrics.jobs.cohorts import KINDS, wide
+    from loanmetrics.display.kinds import COHORTS
+    from loanmetrics.engine.wide import wide
 
     console.say(f"{title}\n")
     for group, lines in wide(rows, down, across, share, size):
@@ -141,7 +144,7 @@ def _wide(rows: "pl.DataFrame", by: By, title: str, down: str, across: str, shar
             console.say(f"{by} {group}")
         console.show_rows(
             [
-                {name: console.cell(value, _kind(name, down, KINDS[size])) for name, value in line.items()}
+                {name: cell(value, _kind(name, down, COHORTS[size])) for name, value in line.items()}
                 for line in lines
             ],
             {down: "text"},

@@ -1,15 +1,16 @@
 """What changed between two runs, and why."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loanmetrics.commands import shared
+from loanmetrics.formatting import level, step
 
 if TYPE_CHECKING:
-    from loanmetrics.jobs.diff import Cause, Changed, DiffReport
+    from loanmetrics.engine.diff.told import Cause, Changed
+    from loanmetrics.jobs.diff import DiffReport
 
 MOST_FIGURES = 40
 MOST_CAUSES = 3
@@ -46,7 +47,7 @@ def diff(
 
 def _print(made: "DiffReport", kinds: dict[str, str]) -> None:
     from loanmetrics import console
-    from loanmetrics.jobs.diff import changed
+    from loanmetrics.engine.diff.told import changed
 
     first, last = made.days
     told = changed(made.shown)
@@ -82,25 +83,3 @@ def _cause(cause: "Cause", kind: str) -> str:
     where = ": ".join(part for part in (cause.loan_id, cause.event) if part)
     often = f"{cause.times:,} times, most by " if cause.times > 1 else ""
     return f"{cause.name}{effect}" + (f" ({often}{where})" if where else "")
-
-
-def level(value: Decimal | None, kind: str) -> str:
-    """A figure as it is published."""
-    from loanmetrics import console
-
-    if value is None:
-        return console.cell(None, kind)
-    made = {"ratio": float, "bool": bool}.get(kind, int)(value)
-    return console.cell(made, kind)
-
-
-def step(value: Decimal | None, kind: str) -> str:
-    """A change with its sign; of ratios in percentage points, of scores in points."""
-    if value is None:
-        return "-"
-    match kind:
-        case "money":
-            return f"{value / 100:+,.2f}"
-        case "ratio":
-            return f"{value * 100:+,.2f} %"
-    return f"{value:+,.0f}" if value == int(value) else f"{value:+,.2f}"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loanmetrics.commands import shared
-from loanmetrics.commands.diff import level, step
 from loanmetrics.commands.shared import AsOf
 from loanmetrics.errors import UsageError
+from loanmetrics.formatting import cell, level, step
 
 if TYPE_CHECKING:
     from loanmetrics.engine.statement import Statement
@@ -84,7 +84,7 @@ def _print_figure(made: "Explained") -> None:
     from loanmetrics.jobs import catalogue
 
     metric, kinds = made.metric, catalogue.kinds()
-    value = console.cell(made.value, kinds[metric.name]) if made.value is not None else metric.reason
+    value = cell(made.value, kinds[metric.name]) if made.value is not None else metric.reason
     band = f", {made.band}" if made.value is not None and made.band else ""
     console.say(f"{metric.title} of {made.officer_id} as of {made.day}: {value}{band}")
     console.say(f"{metric.about} Run {made.run_id}.\n")
@@ -97,15 +97,15 @@ def _print_figure(made: "Explained") -> None:
     else:
         console.say(f"{metric.name} = {metric.formula}")
     console.say("")
-    inputs = [{"made of": it.name, "value": console.cell(it.value, kinds[it.name])} for it in made.inputs]
+    inputs = [{"made of": it.name, "value": cell(it.value, kinds[it.name])} for it in made.inputs]
     console.show_rows(inputs, {"made of": "text"})
     console.say("")
 
 
 def _print_since(since: "Since", made: "Explained") -> None:
     from loanmetrics import console
+    from loanmetrics.engine.diff.told import Changed, changed
     from loanmetrics.jobs import catalogue
-    from loanmetrics.jobs.diff import Changed, changed
 
     kinds = catalogue.kinds()
 
@@ -175,25 +175,14 @@ def _telling(named: Any, made: "Explained") -> list[str]:
 
 def _print_account(day: date, account: "Statement") -> None:
     from loanmetrics import console
+    from loanmetrics.display.kinds import ACCOUNT
 
     loan = account.loan
     stands = f"{loan['current_dpd']} days past due" if loan["on_book"] else str(loan["closed_as"])
-    owed = console.cell(loan["total_outstanding"], "money")
+    owed = cell(loan["total_outstanding"], "money")
     console.say(
         f"loan {loan['loan_id']}, disbursed {loan['disbursement_date']}, on {day}: {stands}, owes {owed}"
     )
     for frame, hidden in ((account.installments, ("cumulative",)), (account.payments, ("recorded_at",))):
         console.say("")
-        console.show_frame(
-            frame, ACCOUNT_KINDS, {}, columns=[name for name in frame.columns if name not in hidden]
-        )
-
-
-ACCOUNT_KINDS = {
-    **dict.fromkeys(
-        ("principal", "interest", "fee", "fees", "penalty", "waiver", "amount", "credited"), "money"
-    ),
-    **dict.fromkeys(("due_date", "settled_on", "payment_date", "reversal_date"), "date"),
-    **dict.fromkeys(("settled", "counts"), "bool"),
-    "days_late": "int",
-}
+        console.show_frame(frame, ACCOUNT, {}, columns=[name for name in frame.columns if name not in hidden])

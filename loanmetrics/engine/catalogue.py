@@ -2,13 +2,14 @@
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from loanmetrics.engine import metrics as folder
-from loanmetrics.engine.measures import MEASURES
-from loanmetrics.engine.metric import Measure, Metric, Unit
+from loanmetrics.engine.measures import LOAN_COLUMNS, MEASURES
+from loanmetrics.engine.metric import Measure, Metric, Unit, names_in
 from loanmetrics.errors import UsageError, suggest, unknown
 from loanmetrics.policy import Policy
 
@@ -74,14 +75,15 @@ class Catalogue:
         return tuple(found)
 
 
-def load() -> Catalogue:
-    """Look through the metrics folder and put the metrics in order of evaluation."""
-    found = [metric for module in _modules() for metric in _declared(module)]
+def load(also: Iterable[Metric] = ()) -> Catalogue:
+    """Look through the metrics folder and put the metrics in order of evaluation, ``also`` some that are not there."""
+    found = [*(metric for module in _modules() for metric in _declared(module)), *also]
     metrics = {metric.name: metric for metric in found}
     measures = {measure.name: measure for measure in MEASURES}
     measures |= {measure.name: measure for metric in found for measure in metric.measures}
     if len(metrics) < len(found) or metrics.keys() & measures.keys():
         raise UsageError("two metrics or measures share a name", "every name is declared once")
+    _insist_on_columns(measures)
     return Catalogue(measures, {name: metrics[name] for name in _ordered(metrics, measures)})
 
 
@@ -98,6 +100,16 @@ def _declared(module: str) -> tuple[Metric, ...]:
     loaded = importlib.import_module(module)
     many: tuple[Metric, ...] | None = getattr(loaded, "METRICS", None)
     return many if many is not None else (loaded.METRIC,)
+
+
+def _insist_on_columns(measures: dict[str, Measure]) -> None:
+    for measure in measures.values():
+        known = measures if measure.kind == "distinct_cell" else LOAN_COLUMNS
+        for need in names_in(measure.sql):
+            if need not in known:
+                raise UsageError(
+                    f"measure {measure.name} reads {need}, which no loan has", suggest(need, known)
+                )
 
 
 def _ordered(metrics: dict[str, Metric], measures: dict[str, Measure]) -> list[str]:

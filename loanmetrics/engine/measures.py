@@ -2,6 +2,38 @@
 
 from loanmetrics.engine.metric import Measure
 
+# What a measure may read of a loan: the columns of ``state.State.frame``, and of ``history.columns`` for its past.
+LOAN_COLUMNS: dict[str, str] = {
+    "amount": "the loan's amount",
+    "disbursed": "whether it was disbursed by the day",
+    "in_cohort": "whether it was disbursed in the cohort window",
+    "on_book": "whether it is on the book",
+    "dpd": "days past due, 0 off the book",
+    "outstanding": "owed in all, be it on the book or not",
+    "principal_outstanding": "principal owed, likewise",
+    "decided": "whether its first installment is decided",
+    "first_missed": "whether that was missed; means nothing until decided",
+    "dpd_before": "days past due on the roll day, as it stood",
+    "outstanding_before": "owed on the roll day, as it stood",
+    "dpd_mid_month": "days past due on the latest 15th",
+    "outstanding_mid_month": "owed on the latest 15th",
+    "due_ahead": "falling due in the days ahead and not paid yet",
+    "in_fee_window": "whether it was disbursed in the fee window",
+    "fee_owed": "fee fallen due, less fee waivers",
+    "fee_received": "fee received, at most what is owed",
+    "installments_due": "installments that fell due in the flow window",
+    "installments_on_time": "of those, settled by their due date",
+    "interest_this_month": "interest received since the first of the month",
+    "fees_this_month": "fees received since the first of the month",
+    "yield_in_flow": "interest and fees received in the flow window",
+    "waived_in_window": "waived in the waiver window, penalties aside",
+    "entries": "repayment rows dated in the flow window",
+    "backdated": "of those, entered backdated",
+    "reversals": "rows reversed in the flow window",
+    "float_gaps": "cash payments of the float window recorded late",
+    "channel_known": "whether it is of the cohort window and its officer has a reference channel",
+    "channel_pure": "whether it was sold through that channel",
+}
 LATE_BEFORE = "dpd_before BETWEEN 1 AND 6"
 
 

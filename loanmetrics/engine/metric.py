@@ -25,7 +25,7 @@ def names_in(sql: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A count or sum: ``sql`` is an integer per loan, over the columns of ``state.State.frame``.
+    """A count or sum: ``sql`` is an integer per loan, over the columns that ``measures.LOAN_COLUMNS`` names.
 
     ``distinct`` counts officers: ``sql`` is 1 for a loan that makes its officer count. ``distinct_cell`` likewise,
     over the other measures of an (officer, region, branch) cell.

@@ -1,6 +1,6 @@
 """Roll matrices, vintages and intervals of a day, as the run that published it knew the loans."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,21 +22,6 @@ from loanmetrics.jobs.drilldown import knowledge
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
 from loanmetrics.store.session import connect
-
-KINDS = {
-    "loans": "bigint",
-    "balance": "money",
-    "loans_share": "ratio",
-    "balance_share": "ratio",
-    "vintage": "date",
-    "months_on_book": "int",
-    "amount": "money",
-    "ever_loans": "bigint",
-    "ever_amount": "money",
-    "ever_loans_share": "ratio",
-    "ever_amount_share": "ratio",
-    **dict.fromkeys(("value", "low", "high", "shrunk", "funnel_low", "funnel_high"), "ratio"),
-}
 
 
 @dataclass(frozen=True)
@@ -122,22 +107,6 @@ def trust_of(
     run_id, book = _book(connection, lake, as_of, ALL)
     with ThreadPoolExecutor(settings.readers) as pool:
         return Cohorts(book.as_of, run_id, certainty(book, metric, _keys(by), pool))
-
-
-def wide(
-    rows: pl.DataFrame, down: str, across: str, share: str, size: str
-) -> Iterator[tuple[str, list[dict[str, object]]]]:
-    """For people: by group, a line for each cohort with its size (``of``) and a share for each place it went to."""
-    keys = rows.columns[: rows.columns.index(down)]
-    name = pl.concat_str(keys, separator=" / ") if keys else pl.lit("")
-    # Where loans go, every way out has a share of the whole; a vintage is as large at every age.
-    whole = pl.col(size).sum() if across == "to_dpd_bucket" else pl.col(size).first()
-    named = rows.with_columns(name.alias("group"), pl.col(down, across).cast(pl.String))
-    sizes = named.group_by("group", down, maintain_order=True).agg(whole.alias("of"))
-    shares = named.pivot(across, index=["group", down], values=share, aggregate_function=None)
-    lines = sizes.join(shares, on=["group", down], how="left", maintain_order="left")
-    for (group,), part in lines.group_by("group", maintain_order=True):
-        yield str(group), part.drop("group").to_dicts()
 
 
 def _book(connection: psycopg.Connection, lake: Lake, as_of: date | None, where: Where) -> tuple[str, Book]:

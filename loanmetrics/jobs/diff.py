@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -26,8 +25,6 @@ from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.session import connect
 
-FIGURE: Final = ("of", "figure", "before", "after", "change")
-
 
 @dataclass(frozen=True)
 class DiffReport:
@@ -37,29 +34,6 @@ class DiffReport:
     shown: pl.DataFrame
     causes: pl.DataFrame
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One kind of cause of a figure's change: all it did, how often, and where it did most."""
-
-    name: str
-    effect: Decimal | None
-    times: int
-    loan_id: str | None
-    event: str
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A figure that differs, with its causes, the largest first; money in minor units."""
-
-    of: str
-    name: str
-    before: Decimal | None
-    after: Decimal | None
-    change: Decimal | None
-    causes: tuple[Cause, ...]
 
 
 def diff(
@@ -89,25 +63,6 @@ def diff(
     )
     days = (made.before.as_of, made.after.as_of)
     return DiffReport(days, shown, pl.concat([shown, *more]), tuple(_notes(logged)))
-
-
-def changed(shown: pl.DataFrame) -> list[Changed]:
-    """Changed figures, their causes by kind."""
-    by_kind = shown.group_by(*FIGURE, "cause", maintain_order=True).agg(
-        pl.when(pl.col("effect").null_count() == 0).then(pl.col("effect").sum()),
-        pl.len().alias("times"),
-        pl.col("loan_id", "event").first(),
-    )
-    largest = by_kind.sort(pl.col("effect").abs(), descending=True, nulls_last=True, maintain_order=True)
-    causes: dict[tuple[Any, ...], list[Cause]] = {
-        key: [] for key in shown.select(FIGURE).unique(maintain_order=True).iter_rows()
-    }
-    for row in largest.select(*FIGURE, "cause", "effect", "times", "loan_id", "event").iter_rows():
-        causes[row[: len(FIGURE)]].append(Cause(*row[len(FIGURE) :]))
-    return [
-        Changed(of, name, before, after, change, tuple(found))
-        for (of, name, before, after, change), found in causes.items()
-    ]
 
 
 def in_units(causes: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:

@@ -9,11 +9,16 @@ import pytest
 from loanmetrics import reference
 from loanmetrics.engine import catalogue as catalogue_module
 from loanmetrics.engine import metrics as folder
+from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import Catalogue, derived_columns, load
-from loanmetrics.engine.metric import Example, Metric, names_in
+from loanmetrics.engine.history import columns
+from loanmetrics.engine.measures import LOAN_COLUMNS
+from loanmetrics.engine.metric import Example, Measure, Metric, names_in, ratio
 from loanmetrics.engine.run import half_away
+from loanmetrics.engine.state import channels, open_shard
 from loanmetrics.errors import UsageError
 from loanmetrics.policy import Policy
+from tests import support
 
 EXAMPLES = [(metric, example) for metric in load().metrics.values() for example in metric.examples]
 NEW_METRIC = """
@@ -103,6 +108,22 @@ def test_a_metric_in_need_of_the_unknown_is_refused_with_a_hint(
     sys.modules.pop(f"{folder.__name__}.broken", None)
 
 
+def test_a_measure_of_a_column_that_no_loan_has_is_refused_with_a_hint() -> None:
+    measure = Measure("late_balance", "CASE WHEN dpd > 1 THEN outstandig ELSE 0 END", "", unit="money")
+    metric = Metric(
+        "late", "Late", ratio("late_balance", "total_portfolio"), "ratio", "", measures=(measure,)
+    )
+    with pytest.raises(UsageError, match=r"reads outstandig, which no loan has \(did you mean outstanding"):
+        load([metric])
+
+
+def test_every_column_that_a_measure_may_read_is_there_today_and_in_the_past() -> None:
+    book = Book(support.sample_facts(), support.SAMPLE_DAY)
+    frame = open_shard(book.facts.shards[0], book, channels(book)).frame()
+    assert set(LOAN_COLUMNS) == set(frame.columns) - {"cell"}
+    assert set(LOAN_COLUMNS) == {*columns.DPD, *columns.STEPS, *columns.SUMS} - {"cell"}
+
+
 def test_two_metrics_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "again.py").write_text(NEW_METRIC.replace("deep_share", "fimr"))
     monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
@@ -120,7 +141,7 @@ def test_metrics_in_a_circle_are_refused() -> None:
 
 def test_the_generated_page_is_fresh() -> None:
     page = Path(__file__).parents[2] / "docs" / "metrics.md"
-    assert page.read_text() == reference.markdown(load()), "run: make docs"
+    assert page.read_text() == reference.markdown(load()), "run: make fresh"
 
 
 def test_names_of_policy_reach_formulas() -> None:

@@ -101,3 +101,7 @@ def test_it_is_everywhere_after_a_migration(run: Cli, small: str, tmp_path: Path
         {"branch": "Ikeja", "second_week_balance": "600.00", NAME: 600 / 2200, f"{NAME}_band": "Flag"},
         {"branch": "Yaba", "second_week_balance": "900.00", NAME: 1.0, f"{NAME}_band": "Flag"},
     ]
+
+    code, out, _ = run(small, "verify")
+    assert code == 0
+    assert "DuckDB does not know second_week_balance: not compared" in out

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.diff.told import Cause, Changed, changed
 from loanmetrics.engine.statement import Statement
 from loanmetrics.errors import NotFoundError, suggest
 from loanmetrics.http.fields import money
@@ -17,7 +18,6 @@ from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs import catalogue
 from loanmetrics.jobs import explain as job
-from loanmetrics.jobs.diff import Cause, Changed, changed
 from loanmetrics.jobs.drilldown import knowledge
 
 Number = Decimal | float | int | bool | None

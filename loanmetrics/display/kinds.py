@@ -1,0 +1,69 @@
+"""How each column that a reader may meet is to be shown, and what it means."""
+
+from collections.abc import Collection
+from functools import cache
+from typing import Final
+
+from loanmetrics.engine.catalogue import RANK_ABOUT, load
+from loanmetrics.tables import LOAN_STATE, LOANS
+
+COHORTS: Final = {
+    "loans": "bigint",
+    "balance": "money",
+    "loans_share": "ratio",
+    "balance_share": "ratio",
+    "vintage": "date",
+    "months_on_book": "int",
+    "amount": "money",
+    "ever_loans": "bigint",
+    "ever_amount": "money",
+    "ever_loans_share": "ratio",
+    "ever_amount_share": "ratio",
+    **dict.fromkeys(("value", "low", "high", "shrunk", "funnel_low", "funnel_high"), "ratio"),
+}
+ACCOUNT: Final = {
+    **dict.fromkeys(
+        ("principal", "interest", "fee", "fees", "penalty", "waiver", "amount", "cumulative", "credited"),
+        "money",
+    ),
+    **dict.fromkeys(("due_date", "settled_on", "payment_date", "reversal_date"), "date"),
+    **dict.fromkeys(("settled", "counts"), "bool"),
+    "days_late": "int",
+}
+UNITS: Final = {"money": "units", "score": "points", "points": "points"}
+LEFT: Final = frozenset(("text", "date", "bool", "json", "timestamp"))
+BANDS_BESIDE: Final = frozenset(("band", "band_before", "band_after"))
+
+
+def kinds_in(columns: Collection[str]) -> dict[str, str]:
+    """Kind of each of a frame's columns, money, ratio or date, say; those that nobody knows are left out."""
+    known = {**_known(), **(COHORTS if {"funnel_low", "loans_share", "ever_loans"} & set(columns) else {})}
+    return {name: known[name] for name in columns if name in known}
+
+
+@cache
+def _known() -> dict[str, str]:
+    states = {column.name: str(column.kind) for table in (LOANS, LOAN_STATE) for column in table.columns}
+    return {**states, **ACCOUNT, **dict(load().columns), "rank": "int", "loan_risk_score": "points"}
+
+
+@cache
+def band_columns() -> frozenset[str]:
+    """Columns that hold bands."""
+    return BANDS_BESIDE | {metric.band_column for metric in load().metrics.values() if metric.bands}
+
+
+@cache
+def abouts() -> dict[str, str]:
+    """What each figure of the catalogue means, in a sentence."""
+    catalogue = load()
+    metrics = {metric.name: f"{metric.title}. {metric.about}" for metric in catalogue.metrics.values()}
+    measures = {measure.name: measure.about for measure in catalogue.measures.values()}
+    return {**measures, **metrics, "rank": RANK_ABOUT}
+
+
+def unit(name: str, kind: str) -> str:
+    """What a column's numbers are counted in, where the numbers do not say it themselves."""
+    if kind == "int" and ("dpd" in name or "days" in name):
+        return "days"
+    return UNITS.get(kind, "")
