@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-kill test-browser test-fuzz bench bench-api bench-events soak wheel sbom audit lock clean
+.PHONY: help demo test test-long test-kill test-browser test-fuzz fresh docs bench bench-api bench-events soak wheel sbom audit lock clean
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
 export PYTHON
 
 BIN = .venv/test/bin
-CHECKED = $(wildcard loanmetrics benchmarks tests scripts)
+CHECKED = $(wildcard loanmetrics benchmarks tests scripts docs/site)
 UV ?= uv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -20,8 +20,8 @@ demo: ## from a fresh clone to figures: install, load the sample lender, compute
 
 test: ## lint, types and tests (PYTEST="-k embedded -x" to narrow)
 	@scripts/environment test
-	$(BIN)/ruff check $(CHECKED)
-	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/ruff check $(CHECKED) notebooks
+	$(BIN)/ruff format --check $(CHECKED) notebooks
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/pytest -n 2 --durations=10 $(PYTEST)
 
@@ -32,6 +32,15 @@ test-long: ## the laws on many more random books and histories (hours)
 test-kill: ## kill -9 of real runs at every step and at random moments: KILLS=240 (a quarter of an hour)
 	@scripts/environment test
 	LOANMETRICS_KILLS=$(or $(KILLS),240) $(BIN)/pytest -n 2 -rP tests/faults/test_kills.py
+
+fresh: ## write anew what follows from the catalogue: docs/metrics.md, the sample's figures on file
+	@scripts/environment test
+	$(BIN)/python -m loanmetrics.reference > docs/metrics.md
+	LOANMETRICS_GOLDEN=write $(BIN)/pytest -q tests/test_golden.py
+
+docs: ## the documentation as pages, to be read without a network: dist/docs/index.html
+	@scripts/environment docs
+	.venv/docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet -c docs/site -d dist/doctrees . dist/docs
 
 bench: ## measure speed and memory beside peers: SIZE=0.1m, 0.3m, 1m, 3m or 10m (ONLY="P4 P5" to narrow)
 	@scripts/environment bench
@@ -88,6 +97,8 @@ lock: ## refresh requirements/*.txt (needs uv; UPGRADE=1 takes newer releases)
 	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --all-extras --group build --group test --group browser \
 		-c requirements/test.txt -o requirements/browser.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build --group supply -c requirements/run.txt -o requirements/supply.txt
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --extra http --extra notebook --group build --group docs \
+		-c requirements/test.txt -o requirements/docs.txt
 
 clean: ## remove the environments and the demo's data
 	@scripts/clean
