@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -107,11 +108,11 @@ def _fit(client: "Client", address: str, folder: Path) -> None:
             raise StoreError(f"{place} runs {_told(found)}", f"install what runs here, {_told(own)}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="seen-") as token:
-        for place, seen in client.run(sees, Path(token.name)).items():
-            if not seen:
+        for place, shared in client.run(shares, Path(token.name)).items():
+            if not shared:
                 raise StoreError(
-                    f"worker {place} does not see {folder}",
-                    "put LOANMETRICS_FACTS_DIR on a shared file system",
+                    f"worker {place} cannot read and write {folder}",
+                    "put LOANMETRICS_FACTS_DIR on a shared file system, and run workers as the user of the runs",
                 )
 
 
@@ -127,9 +128,9 @@ def releases() -> dict[str, str]:
     return {"loanmetrics": loanmetrics.__version__, **{name: version(name) for name in LIBRARIES}}
 
 
-def sees(path: Path) -> bool:
-    """Whether a file is here."""
-    return path.is_file()
+def shares(path: Path) -> bool:
+    """Whether a file is here, to be written to."""
+    return path.is_file() and os.access(path, os.W_OK)
 
 
 def _told(found: dict[str, str]) -> str:

@@ -199,7 +199,7 @@ def test_workers_must_see_the_facts(
 ) -> None:
     monkeypatch.setenv("LOANMETRICS_FACTS_DIR", "/proc/self/cwd/facts")
     error = refused(run(small, *COMPUTE, "--scheduler", cluster.address))
-    assert " does not see /proc/self/cwd/facts/" in error
+    assert " cannot read and write /proc/self/cwd/facts/" in error
 
 
 def test_without_the_extra_the_way_to_it_is_told(
