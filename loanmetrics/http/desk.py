@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from loanmetrics.errors import NotFoundError, UsageError
 from loanmetrics.export import About
@@ -21,7 +21,7 @@ from loanmetrics.http.routes import Member, role_of
 from loanmetrics.http.together import Together
 from loanmetrics.http.tokens import HOURS, Team, Tokens
 from loanmetrics.jobs import exports, members, reading
-from loanmetrics.jobs.reading import Reading
+from loanmetrics.jobs.reading import Branches, Reading, Told
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
 from loanmetrics.store import members as store
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
 
+Kind = TypeVar("Kind", bound=Told)
 LOG = logging.getLogger("loanmetrics.http")
 PATIENCE = 5.0
-DAYS_KEPT = 8
+DAYS_KEPT = 16
 SHOWN_BYTES = 4 << 20
 
 
@@ -65,7 +66,7 @@ class Desk:
         self._primary, self._replica, self._watch = primary, replica, watch
         self._watching: Connection | None = None
         self._held = threading.local()
-        self._days: OrderedDict[tuple[str, date | None], Reading] = OrderedDict()
+        self._days: OrderedDict[tuple[str, date | None, type[Told]], Told] = OrderedDict()
         self._lock = threading.Lock()
         self._follower: Follower | None = None
 
@@ -121,14 +122,27 @@ class Desk:
         return self._versions
 
     def reading(self, day: date | None) -> Reading:
-        """The figures of a day, by default the newest; the last few days asked for are kept until the next run."""
-        key = (self.run(), day)
+        """The officers of a day, by default the newest; the last few days asked for are kept until the next run."""
+        return self._kept(day, Reading, reading.figures)
+
+    def branches(self, day: date | None) -> Branches:
+        """The branches of a day, likewise."""
+        return self._kept(day, Branches, reading.branches)
+
+    def _kept(
+        self,
+        day: date | None,
+        kind: type[Kind],
+        read: "Callable[[Connection, Lake, date | None], Kind]",
+    ) -> Kind:
+        key = (self.run(), day, kind)
         with self._lock:
-            if key in self._days:
+            found = self._days.get(key)
+            if isinstance(found, kind):
                 self._days.move_to_end(key)
-                return self._days[key]
+                return found
         with self.reader() as connection:
-            made = reading.figures(connection, self.lake, day)
+            made = read(connection, self.lake, day)
         with self._lock:
             self._days[key] = made
             while len(self._days) > DAYS_KEPT:

@@ -21,17 +21,29 @@ FIRST_DAY = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Officers and branches of one day, and the run whose facts they come from.
+class Told:
+    """Figures of one day, and the run whose facts they come from.
 
     ``published`` is false for a past day that no run computed: then the newest facts tell it.
     """
 
     day: date
-    officers: pl.DataFrame
-    branches: pl.DataFrame
     stamp: Stamp
     published: bool
+
+
+@dataclass(frozen=True)
+class Reading(Told):
+    """All officers."""
+
+    officers: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Branches(Told):
+    """All branches."""
+
+    branches: pl.DataFrame
 
 
 def newest(connection: psycopg.Connection) -> date:
@@ -54,30 +66,35 @@ def dated(connection: psycopg.Connection, day: date | None) -> tuple[date, Stamp
 
 
 def figures(connection: psycopg.Connection, lake: Lake, day: date | None) -> Reading:
-    """All officer and branch rows of ``day``; the newest published day is the last one there is."""
+    """All officer rows of ``day``; the newest published day is the last one there is."""
     wanted, stamp = dated(connection, day)
     if store.is_stored(connection, wanted):
-        return _published(connection, wanted, stamp)
-    return _computed(connection, lake, wanted, stamp)
+        return Reading(wanted, stamp, published=True, officers=read_officers(connection, wanted))
+    book, cells = _computed(connection, lake, wanted)
+    return Reading(
+        wanted, stamp, published=False, officers=_on(wanted, results.officers(cells, book, load()))
+    )
 
 
-def _published(connection: psycopg.Connection, day: date, stamp: Stamp) -> Reading:
-    return Reading(day, read_officers(connection, day), read_branches(connection, day), stamp, published=True)
+def branches(connection: psycopg.Connection, lake: Lake, day: date | None) -> Branches:
+    """All branch rows of ``day``, likewise."""
+    wanted, stamp = dated(connection, day)
+    if store.is_stored(connection, wanted):
+        return Branches(wanted, stamp, published=True, branches=read_branches(connection, wanted))
+    book, cells = _computed(connection, lake, wanted)
+    return Branches(
+        wanted, stamp, published=False, branches=_on(wanted, results.branches(cells, book, load()))
+    )
 
 
-def _computed(connection: psycopg.Connection, lake: Lake, day: date, stamp: Stamp) -> Reading:
+def _computed(connection: psycopg.Connection, lake: Lake, day: date) -> tuple[Book, pl.DataFrame]:
     run_id = runs.last_completed(connection)
     if run_id is None or not lake.holds(run_id):
         raise NotFoundError(f"no run published {day}", f"loanmetrics backfill --from {day} --to {day}")
     version = lake.version(run_id)
     book = Book(lake.facts(version), day, Policy.from_dict(version.policy))
-    catalogue = load()
-    cells = run.cells(book, catalogue)
-    dated_ = pl.lit(day).alias("calculation_date")
-    return Reading(
-        day,
-        results.officers(cells, book, catalogue).with_columns(dated_),
-        results.branches(cells, book, catalogue).with_columns(dated_),
-        stamp,
-        published=False,
-    )
+    return book, run.cells(book, load())
+
+
+def _on(day: date, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(day).alias("calculation_date"))

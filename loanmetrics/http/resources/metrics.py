@@ -16,7 +16,7 @@ from loanmetrics.http.resources import audits
 from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs import officers as job
 from loanmetrics.jobs.listing import Listing
-from loanmetrics.jobs.reading import Reading
+from loanmetrics.jobs.reading import Told
 
 if TYPE_CHECKING:
     import polars as pl
@@ -231,7 +231,7 @@ def _chosen(listing: Listing, query: OfficersQuery) -> Listing:
 def branches(asked: Asked) -> Listing:
     """Branches of one day."""
     query: BranchesQuery = asked.query
-    reading = asked.desk.reading(query.date)
+    reading = asked.desk.branches(query.date)
     listing = Listing(reading.branches.lazy(), ("region", "branch"), "region,branch", meta(reading))
     return listing.narrowed([("region", query.region), ("branch", query.branch)])
 
@@ -255,7 +255,7 @@ def tracks(asked: Asked) -> Answer:
     return Answer(Track(found.dates, found.officers), meta(reading))
 
 
-def meta(reading: Reading) -> dict[str, Any]:
+def meta(reading: Told) -> dict[str, Any]:
     """What every answer says of where its figures come from."""
     return {
         "calculation_date": reading.day,
