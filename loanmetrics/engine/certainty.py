@@ -61,12 +61,12 @@ def certainty(
     if groups.is_empty():
         return groups.select(by).with_columns(pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items())
     whole = groups.select(pl.col(SUMS).sum())
-    judged = _judged(
+    found = _judged(
         groups, whole, yes_or_no=_is_flag(above) and _is_flag(below), least=book.policy.min_rank_loans
     )
     typed = [pl.col(name).cast(kind) for name, kind in SCHEMA.items()]
     out = (pl.col("value") - float(whole["above"][0]) / float(whole["below"][0])).abs()
-    return judged.sort(out, *by, descending=[True, *[False] * len(by)]).select(*by, *typed)
+    return found.sort(out, *by, descending=[True, *[False] * len(by)]).select(*by, *typed)
 
 
 def _measures(catalogue: Catalogue, metric: str) -> tuple[Measure, Measure]:
@@ -74,11 +74,14 @@ def _measures(catalogue: Catalogue, metric: str) -> tuple[Measure, Measure]:
     names = ratio_of(declared, catalogue)
     measures = [catalogue.measures[name] for name in names or ()]
     if not measures or any(measure.kind != "sum" for measure in measures):
-        known = [
-            name for name, it in catalogue.metrics.items() if _is_known(catalogue, ratio_of(it, catalogue))
-        ]
-        raise UsageError(f"{metric} is no ratio of two sums over loans", f"such are {', '.join(known)}")
+        known = ", ".join(judged(catalogue))
+        raise UsageError(f"{metric} is no ratio of two sums over loans", f"such are {known}")
     return measures[0], measures[1]
+
+
+def judged(catalogue: Catalogue) -> list[str]:
+    """Metrics whose certainty can be told: ratios of two sums over loans."""
+    return [name for name, it in catalogue.metrics.items() if _is_known(catalogue, ratio_of(it, catalogue))]
 
 
 def _is_known(catalogue: Catalogue, names: tuple[str, str] | None) -> bool:

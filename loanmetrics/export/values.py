@@ -19,6 +19,7 @@ TYPES: dict[str, pl.DataType] = {
     "score": pl.Int64(),
     "money": MONEY,
     "rate": pl.Decimal(18, 6),
+    "exact": pl.Decimal(38, 12),
     "ratio": pl.Float64(),
     "bool": pl.Boolean(),
     "timestamp": pl.Datetime("us", "UTC"),

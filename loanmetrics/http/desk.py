@@ -57,7 +57,7 @@ class Desk:
         self.settings = settings
         self._tokens = Tokens(settings, Team(self._members))
         self.cache = Cache(settings.cache_mb << 20, settings.redis_url, count=count)
-        # Whose audits an answer shows; counted nowhere, as it is no answer.
+        # What answers are made from (whose audits they show, cohorts): counted nowhere, as it is no answer.
         self.shown = Cache(SHOWN_BYTES, settings.redis_url)
         self.run = Fresh(self._last_run)
         # Asked for anew by every request, so that nobody misses their own write.

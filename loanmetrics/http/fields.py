@@ -13,13 +13,16 @@ from loanmetrics.tables import MINOR_PER_UNIT
 if TYPE_CHECKING:
     import polars as pl
 
-Kind = Literal["text", "money", "int", "bigint", "ratio", "score", "bool", "date", "timestamp", "bands"]
+Kind = Literal[
+    "text", "money", "int", "bigint", "ratio", "exact", "score", "bool", "date", "timestamp", "bands"
+]
 SCHEMAS: dict[Kind, dict[str, Any]] = {
     "text": {"type": "string"},
     "money": {"type": "number"},
     "int": {"type": "integer"},
     "bigint": {"type": "integer"},
     "ratio": {"type": "number"},
+    "exact": {"type": "number"},
     "score": {"type": "integer"},
     "bool": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},

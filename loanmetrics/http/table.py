@@ -1,6 +1,6 @@
 """The one table of routes. What is not here does not exist; every route names the role it takes."""
 
-from loanmetrics.http.resources import audits, cohorts, explain, filters, loans, login, metrics
+from loanmetrics.http.resources import audits, behind, cohorts, explain, filters, loans, login, metrics
 from loanmetrics.http.routes import Route
 
 BASE = "/api/v1"
@@ -41,6 +41,26 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/metrics/officers/{officer_id}/movements",
+        "movements",
+        "viewer",
+        "Loan by loan, what moved a figure of an officer between two days",
+        behind.movements,
+        behind.MovementsQuery,
+        fields=behind.MOVEMENTS,
+    ),
+    Route(
+        "GET",
+        "/metrics/officers/{officer_id}/loans",
+        "figure-loans",
+        "viewer",
+        "The loans that a figure of an officer is made of, and what each adds",
+        behind.loans,
+        behind.LoansQuery,
+        fields=behind.LOANS,
+    ),
+    Route(
+        "GET",
         "/loans/{loan_id}/account",
         "account",
         "viewer",
@@ -48,6 +68,26 @@ ROUTES: tuple[Route, ...] = (
         explain.account,
         explain.AccountQuery,
         data=explain.Account,
+    ),
+    Route(
+        "GET",
+        "/loans/{loan_id}/installments",
+        "installments",
+        "viewer",
+        "One loan's installments, and since when each is settled",
+        behind.installments,
+        behind.AccountQuery,
+        fields=behind.INSTALLMENTS,
+    ),
+    Route(
+        "GET",
+        "/loans/{loan_id}/payments",
+        "payments",
+        "viewer",
+        "One loan's payments, and which of them count",
+        behind.payments,
+        behind.AccountQuery,
+        fields=behind.PAYMENTS,
     ),
     Route(
         "GET",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
+from io import BytesIO
 
 import polars as pl
 import psycopg
@@ -45,6 +46,18 @@ class Cohorts:
             for name in buckets
         ]
         return self.rows.lazy().with_columns(*missing, *order, pl.col(buckets).cast(pl.String))
+
+
+def packed(made: Cohorts) -> bytes:
+    """The rows for readers, to be kept."""
+    file = BytesIO()
+    made.placed.collect().write_ipc(file)
+    return file.getvalue()
+
+
+def unpacked(content: bytes) -> pl.LazyFrame:
+    """What ``packed`` kept."""
+    return pl.read_ipc(content).lazy()
 
 
 def matrix(settings: Settings, since: date, as_of: date | None, where: Where, by: str = "book") -> Cohorts:

@@ -13,6 +13,7 @@ from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.diff import Diff
 from loanmetrics.engine.diff.figures import figures
+from loanmetrics.engine.diff.shares import EXACT
 from loanmetrics.engine.explain import points
 from loanmetrics.engine.metric import Metric
 from loanmetrics.engine.mix import Part, mix_and_rate, ratio_of
@@ -23,7 +24,9 @@ from loanmetrics.facts.between import touched
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.version import Version
 from loanmetrics.jobs import reading
+from loanmetrics.jobs.catalogue import kinds
 from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.diff import in_units
 from loanmetrics.jobs.drilldown import Where, explains, knowledge, masked, with_names
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.policy import Policy
@@ -108,9 +111,7 @@ def explained(
     day, stamp = reading.dated(connection, as_of)
     row = _row(reading.figures(connection, lake, day).officers, officer_id)
     version = knowledge(connection, lake, day)
-    loans = explains(settings, lake, version, day, name, Where(officer_id=[officer_id]))
-    # Officers are counted, not summed: what a loan adds to that tells nothing.
-    measures = tuple(it for it in catalogue.measures_of(name) if catalogue.measures[it].kind == "sum")
+    loans, measures = behind(settings, lake, version, day, officer_id, name)
     return Explained(
         officer_id,
         metric,
@@ -124,6 +125,44 @@ def explained(
         measures,
         _since(connection, lake, officer_id, metric, since, (day, version)) if since else None,
     )
+
+
+def behind(
+    settings: Settings, lake: Lake, version: Version, day: date, officer_id: str, name: str
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The loans behind a metric of an officer with what each adds to the measures beneath it, and these measures."""
+    catalogue = load()
+    # Officers are counted, not summed: what a loan adds to that tells nothing.
+    measures = tuple(it for it in catalogue.measures_of(name) if catalogue.measures[it].kind == "sum")
+    return explains(settings, lake, version, day, name, Where(officer_id=[officer_id])), measures
+
+
+def adding(
+    settings: Settings, lake: Lake, version: Version, day: date, officer_id: str, name: str
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The same with a column for every measure there is; those that are not beneath the metric are null."""
+    rows, measures = behind(settings, lake, version, day, officer_id, name)
+    others = [other for other in load().measures if other not in rows.columns]
+    return rows.with_columns(pl.lit(None, pl.Int64).alias(other) for other in others), measures
+
+
+def movements(
+    connection: psycopg.Connection,
+    lake: Lake,
+    officer_id: str,
+    name: str,
+    day: date,
+    since: date,
+    figure: str,
+) -> pl.DataFrame:
+    """What moved a metric of an officer, or a measure beneath it, since an earlier day: loan_id, cause, event, effect.
+
+    In units; ``size`` is the effect without its sign. The effects sum exactly to the change.
+    """
+    now = (day, knowledge(connection, lake, day))
+    made = _since(connection, lake, officer_id, load().metric(name), since, now)
+    causes = in_units(made.causes.filter(pl.col("figure") == figure), kinds())
+    return causes.select("loan_id", "cause", "event", "effect", size=pl.col("effect").abs().cast(EXACT))
 
 
 def loan(settings: Settings, loan_id: str, as_of: date | None = None) -> tuple[date, Statement]:

@@ -1,8 +1,9 @@
 """Loans behind the figures of a day, for people: chosen, named, sorted; phone numbers show their last digits only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -88,6 +89,20 @@ def with_people(connection: psycopg.Connection, rows: pl.DataFrame, whole: bool)
     """Customers' and officers' names, and telephone numbers, ``whole`` or their last digits only."""
     named = with_names(connection, rows)
     return named if whole else named.with_columns(masked(pl.col("customer_phone")).alias("customer_phone"))
+
+
+def with_customers(connection: psycopg.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    """Customers' names for loans of which no more than ``loan_id`` need be known; null where there is no loan."""
+    missing = {"disbursement_date": pl.Date(), "officer_id": pl.String()}
+    nulls = [pl.lit(None, kind).alias(name) for name, kind in missing.items() if name not in rows.columns]
+    named = with_names(connection, rows.with_columns(nulls))
+    return rows.with_columns(named["customer_name"])
+
+
+def people_of(connection: psycopg.Connection, loan: Mapping[str, Any], whole: bool) -> dict[str, Any]:
+    """Whose a loan is, as ``with_people`` has it."""
+    key = pl.DataFrame([{name: loan[name] for name in ("loan_id", "disbursement_date", "officer_id")}])
+    return with_people(connection, key, whole).select(NAMES).row(0, named=True)
 
 
 def kinds() -> dict[str, str]:

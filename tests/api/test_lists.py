@@ -16,7 +16,7 @@ from loanmetrics.store.session import connect
 from tests import support
 from tests.api.conftest import FIRST, Api
 
-LISTS = [route for route in ROUTES if route.is_list]
+LISTS = [route for route in ROUTES if route.is_list and "{" not in route.path]
 CURSORS = [route for route in LISTS if "cursor" in route.query.__struct_fields__]
 DATED = [route for route in LISTS if "date" in route.query.__struct_fields__]
 every_list = pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)

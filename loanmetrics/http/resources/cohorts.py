@@ -1,22 +1,32 @@
 """Loans that started together, and where they went: roll matrices and vintages."""
 
+import hashlib
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Literal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal
 
 from loanmetrics.engine.roll import FROM, TO
 from loanmetrics.engine.run import PLACE
 from loanmetrics.engine.vintage import AGE, VINTAGE
 from loanmetrics.errors import UsageError
+from loanmetrics.http.cache import Entry
 from loanmetrics.http.fields import Field, Fields
 from loanmetrics.http.parameters import DatedPaging, Days, Text, Texts
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs import cohorts
+from loanmetrics.jobs.cohorts import Cohorts
 from loanmetrics.jobs.drilldown import Where
 from loanmetrics.jobs.listing import Listing
 
+if TYPE_CHECKING:
+    import polars as pl
+    from psycopg import Connection
+
 MONTH = timedelta(days=30)
+ARROW = "application/vnd.apache.arrow.file"
 _PLACE: Fields = (
     Field("officer_id", "text", "With by=officer"),
     Field("region", "text", "With by=region or by=branch"),
@@ -93,51 +103,80 @@ class VintagesQuery(CohortsQuery, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CertaintyQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of which ratio, of whom."""
+    """Of which ratio, of whom; ``officer_id`` shows some of the officers, each still held against the whole book."""
 
     metric: Text = "fimr"
     by: Literal["book", "region", "branch", "officer"] = "officer"
+    officer_id: Texts = ()
 
 
 def certainty(asked: Asked) -> Listing:
     """How much each ratio can be trusted."""
     query: CertaintyQuery = asked.query
+    if query.officer_id and query.by != "officer":
+        raise ProblemError.bad("officer_id", "goes with by=officer")
     reading, desk = asked.desk.reading(query.date), asked.desk
+
+    def make(reader: "Connection") -> Cohorts:
+        return cohorts.trust_of(desk.settings, reader, desk.lake, query.metric, reading.day, query.by)
+
     try:
-        with desk.reader() as reader:
-            found = cohorts.trust_of(desk.settings, reader, desk.lake, query.metric, reading.day, query.by)
+        rows, run_id = _kept(asked, (reading.day, query.metric, query.by), make)
     except UsageError as error:
         raise ProblemError.bad("metric", str(error)) from None
-    about = {**meta(reading), "known_at": found.run_id}
-    return Listing(found.placed, PLACE, "-value", about)
+    listing = Listing(rows, PLACE, "-value", {**meta(reading), "known_at": run_id})
+    return listing.narrowed([("officer_id", query.officer_id)])
 
 
 def matrix(asked: Asked) -> Listing:
     """Where the loans of one day stand on a later one."""
     query: MatrixQuery = asked.query
-    reading = asked.desk.reading(query.date)
+    reading, desk = asked.desk.reading(query.date), asked.desk
     first = query.start_date or reading.day - MONTH
     if first >= reading.day:
         raise ProblemError.bad("start_date", f"must be before {reading.day}")
-    with asked.desk.reader() as reader:
-        found = cohorts.matrix_of(
-            asked.desk.settings, reader, asked.desk.lake, first, reading.day, _where(query), query.by
+
+    def make(reader: "Connection") -> Cohorts:
+        return cohorts.matrix_of(
+            desk.settings, reader, desk.lake, first, reading.day, _where(query), query.by
         )
-    about = {**meta(reading), "known_at": found.run_id}
+
+    rows, run_id = _kept(asked, (first, reading.day, _where(query), query.by), make)
+    about = {**meta(reading), "known_at": run_id}
     key = (*PLACE, "from_order", "to_order")
-    return Listing(found.placed, key, "from_order,to_order", about, unasked={"start_date": first})
+    return Listing(rows, key, "from_order,to_order", about, unasked={"start_date": first})
 
 
 def vintages(asked: Asked) -> Listing:
     """How late the loans of each month ever were, by age."""
     query: VintagesQuery = asked.query
-    reading = asked.desk.reading(query.date)
-    with asked.desk.reader() as reader:
-        found = cohorts.ever_of(
-            asked.desk.settings, reader, asked.desk.lake, query.dpd, reading.day, _where(query), query.by
+    reading, desk = asked.desk.reading(query.date), asked.desk
+
+    def make(reader: "Connection") -> Cohorts:
+        return cohorts.ever_of(
+            desk.settings, reader, desk.lake, query.dpd, reading.day, _where(query), query.by
         )
-    about = {**meta(reading), "known_at": found.run_id}
-    return Listing(found.placed, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
+
+    rows, run_id = _kept(asked, (reading.day, query.dpd, _where(query), query.by), make)
+    about = {**meta(reading), "known_at": run_id}
+    return Listing(rows, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
+
+
+def _kept(
+    asked: Asked, question: tuple[object, ...], make: "Callable[[Connection], Cohorts]"
+) -> tuple["pl.LazyFrame", str]:
+    """The table and the run that knew it, made once for all its pages, orders and forms."""
+    desk = asked.desk
+
+    def packed() -> Entry:
+        with desk.reader() as reader:
+            made = make(reader)
+        return Entry(HTTPStatus.OK, ARROW, cohorts.packed(made), (("known_at", made.run_id),))
+
+    told = repr((desk.run(), asked.route.name, *question))
+    key = f"loanmetrics:cohorts:{hashlib.sha256(told.encode()).hexdigest()}"
+    entry, _ = desk.shown.get_or_make(key, packed)
+    return cohorts.unpacked(entry.body), dict(entry.headers)["known_at"]
 
 
 def _where(query: CohortsQuery) -> Where:

@@ -19,6 +19,8 @@ from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs import catalogue
 from loanmetrics.jobs import explain as job
 from loanmetrics.jobs.drilldown import knowledge
+from loanmetrics.jobs.loans import people_of
+from loanmetrics.jobs.reading import Reading
 
 Number = Decimal | float | int | bool | None
 LOAN_MONEY = frozenset(
@@ -100,7 +102,10 @@ class Since(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A figure of an officer: what it is made of and the loans that add most to it, measure by measure."""
+    """A figure of an officer: what it is made of and the loans that add most to it, measure by measure.
+
+    ``measures``: all that it rests on, however deep.
+    """
 
     officer_id: str
     metric: str
@@ -112,13 +117,14 @@ class Explained(msgspec.Struct, frozen=True):
     reason: str | None
     made_of: list[Made]
     terms: list[Term]
+    measures: list[str]
     loans: list[dict[str, Any]]
     total_loans: int
     since: Since | None
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A loan as it stood on a day, its installments, its payments."""
+    """A loan as it stood on a day, whose it is, its installments, its payments."""
 
     loan: dict[str, Any]
     installments: list[dict[str, Any]]
@@ -128,14 +134,9 @@ class Account(msgspec.Struct, frozen=True):
 def figure(asked: Asked) -> Answer:
     """One officer's figure explained."""
     query: ExplainQuery = asked.query
-    if query.metric not in (known := load().metrics):
-        raise ProblemError.bad("metric", suggest(query.metric, known))
-    reading = asked.desk.reading(query.date)
+    reading, officer_id = whose(asked, query.metric)
     if query.start_date and query.start_date >= reading.day:
         raise ProblemError.bad("start_date", f"must be before {reading.day}")
-    officer_id = asked.path["officer_id"]
-    if officer_id not in reading.officers["officer_id"]:
-        raise NotFoundError(f"there is no officer {officer_id}")
     desk = asked.desk
     with desk.reader() as reader:
         made = job.explained(
@@ -144,13 +145,31 @@ def figure(asked: Asked) -> Answer:
     return Answer(_explained(made, query.loans), meta(reading))
 
 
+def whose(asked: Asked, metric: str) -> tuple[Reading, str]:
+    """The figures of the day and the officer that are asked for; refused if there is no such metric or officer."""
+    if metric not in (known := load().metrics):
+        raise ProblemError.bad("metric", suggest(metric, known))
+    reading, officer_id = asked.desk.reading(asked.query.date), asked.path["officer_id"]
+    if officer_id not in reading.officers["officer_id"]:
+        raise NotFoundError(f"there is no officer {officer_id}")
+    return reading, officer_id
+
+
 def account(asked: Asked) -> Answer:
     """One loan's installments and payments."""
+    made, about = stated(asked)
+    with asked.desk.reader() as reader:
+        names = people_of(reader, made.loan, whole=asked.member.may("auditor"))
+    return Answer(_account(made, names), about)
+
+
+def stated(asked: Asked) -> tuple[Statement, dict[str, Any]]:
+    """A loan's account on a day, and where it comes from."""
     reading = asked.desk.reading(asked.query.date)
     with asked.desk.reader() as reader:
         version = knowledge(reader, asked.desk.lake, reading.day)
         made = job.account(asked.desk.lake, version, reading.day, asked.path["loan_id"])
-    return Answer(_account(made), {**meta(reading), "known_at": version.run_id})
+    return made, {**meta(reading), "known_at": version.run_id}
 
 
 def _explained(made: job.Explained, loans: int) -> Explained:
@@ -167,6 +186,7 @@ def _explained(made: job.Explained, loans: int) -> Explained:
         reason=metric.reason if made.value is None else None,
         made_of=[Made(it.name, _number(it.value, kinds[it.name])) for it in made.inputs],
         terms=[Term(term.name, term.weight, term.share, term.lost) for term in made.terms],
+        measures=list(made.measures),
         loans=[
             {name: _number(value, kinds.get(name, "text")) for name, value in row.items()} for row in shown
         ],
@@ -208,9 +228,9 @@ def _float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _account(made: Statement) -> Account:
+def _account(made: Statement, names: dict[str, Any]) -> Account:
     return Account(
-        _paid(made.loan, LOAN_MONEY),
+        {**_paid(made.loan, LOAN_MONEY), **names},
         *(
             [_paid(row, ROW_MONEY) for row in frame.to_dicts()]
             for frame in (made.installments, made.payments)

@@ -5,6 +5,9 @@ from typing import Any
 import msgspec
 
 from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.certainty import judged
+from loanmetrics.engine.diff.causes import CAUSES
+from loanmetrics.engine.rollforward import MOVES
 from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.store import reading as store
 from loanmetrics.tables import AUDIT_STATUSES, LOAN_STATUSES
@@ -26,7 +29,7 @@ class OfficerOption(msgspec.Struct, frozen=True):
 
 
 class MetricOption(msgspec.Struct, frozen=True):
-    """What a metric is."""
+    """What a metric is; ``certain``: intervals and funnel limits can be told."""
 
     name: str
     title: str
@@ -34,6 +37,22 @@ class MetricOption(msgspec.Struct, frozen=True):
     formula: str
     about: str
     bands: str
+    certain: bool
+
+
+class MeasureOption(msgspec.Struct, frozen=True):
+    """What a measure is, on which metrics rest."""
+
+    name: str
+    unit: str
+    about: str
+
+
+class CauseOption(msgspec.Struct, frozen=True):
+    """Why a figure moves."""
+
+    name: str
+    about: str
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -47,6 +66,8 @@ class Options(msgspec.Struct, frozen=True):
     audit_statuses: list[str]
     loan_statuses: list[str]
     metrics: list[MetricOption]
+    measures: list[MeasureOption]
+    causes: list[CauseOption]
 
 
 def options(asked: Asked) -> Answer:
@@ -55,7 +76,7 @@ def options(asked: Asked) -> Answer:
         found = store.choices(connection)
         channels = store.channels(connection)["channel"].drop_nulls().unique().sort().to_list()
     catalogue = load()
-    bands = catalogue.metrics["risk_score"].bands
+    bands, certain = catalogue.metrics["risk_score"].bands, judged(catalogue)
     data: dict[str, Any] = {
         "regions": sorted({it["region"] for it in found["branches"]}),
         **found,
@@ -63,6 +84,14 @@ def options(asked: Asked) -> Answer:
         "risk_bands": [*(name for name, _ in bands.limits), bands.otherwise] if bands else [],
         "audit_statuses": AUDIT_STATUSES,
         "loan_statuses": LOAN_STATUSES,
-        "metrics": [{name: row[name] for name in MetricOption.__struct_fields__} for row in catalogue.rows()],
+        "metrics": [
+            MetricOption(
+                **{name: row[name] for name in ("name", "title", "unit", "formula", "about", "bands")},
+                certain=row["name"] in certain,
+            )
+            for row in catalogue.rows()
+        ],
+        "measures": [MeasureOption(it.name, it.unit, it.about) for it in catalogue.measures.values()],
+        "causes": [CauseOption(name, about) for name, about in {**CAUSES, **MOVES}.items()],
     }
     return Answer(data)

@@ -1,0 +1,154 @@
+"""The lists behind an explanation add up to it, loan by loan, whatever their form."""
+
+import csv
+import io
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from loanmetrics.engine.diff.causes import CAUSES
+from loanmetrics.engine.rollforward import MOVES
+from tests import support
+from tests.api.conftest import Api
+
+DAY = support.SAMPLE_DAY
+BEFORE = DAY - timedelta(30)
+
+
+@pytest.fixture
+def officer(api: Api) -> str:
+    """The worst one."""
+    return str(api.get("/metrics/officers?sort=risk_score&per_page=1").json["data"][0]["officer_id"])
+
+
+def whole(api: Api, path: str, query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page = 1
+    while part := api.get(f"{path}?{query}&per_page=500&page={page}").json["data"]:
+        found, page = found + part, page + 1
+    return found
+
+
+@pytest.mark.parametrize("metric", ["fimr", "risk_score", "par7", "roll"])
+def test_movements_are_the_causes_loan_by_loan(api: Api, officer: str, metric: str) -> None:
+    base = f"/metrics/officers/{officer}"
+    asked = f"metric={metric}&start_date={BEFORE}"
+    figures = api.get(f"{base}/explanation?{asked}").json["data"]["since"]["figures"]
+    assert len(figures) > 1
+    for figure in figures:
+        rows = whole(api, f"{base}/movements", f"{asked}&figure={figure['figure']}")
+        told: dict[str, list[Any]] = defaultdict(list)
+        for row in rows:
+            told[row["cause"]].append(row["effect"])
+        assert {cause["cause"]: cause["times"] for cause in figure["causes"]} == {
+            cause: len(effects) for cause, effects in told.items()
+        }
+        for cause in figure["causes"]:
+            effects = told[cause["cause"]]
+            if cause["effect"] is not None:
+                total = sum(Decimal(str(effect)) for effect in effects)
+                assert abs(total - Decimal(str(cause["effect"]))) < Decimal("1e-9")
+
+
+def test_movements_come_largest_first_and_by_cause(api: Api, officer: str) -> None:
+    path = f"/metrics/officers/{officer}/movements"
+    rows = whole(api, path, "metric=par7&figure=par7_principal")
+    sizes = [abs(row["effect"]) for row in rows]
+    assert sizes == sorted(sizes, reverse=True)
+    causes = {row["cause"] for row in rows}
+    assert len(causes) > 1
+    assert causes <= {*CAUSES, *MOVES}
+    for cause in causes:
+        assert whole(api, path, f"metric=par7&figure=par7_principal&cause={cause}") == [
+            row for row in rows if row["cause"] == cause
+        ]
+    assert any(row["customer_name"] for row in rows)
+
+
+def test_loans_add_up_to_the_measures(api: Api, officer: str) -> None:
+    base = f"/metrics/officers/{officer}"
+    told = api.get(f"{base}/explanation?metric=par15_ratio").json["data"]
+    fields = ",".join(["loan_id", *told["measures"]])
+    rows = whole(api, f"{base}/loans", f"metric=par15_ratio&fields={fields}")
+    assert len(rows) == told["total_loans"]
+    for made in told["made_of"]:
+        total = sum(Decimal(str(row[made["name"]])) for row in rows)
+        assert total == Decimal(str(made["value"]))
+    others = api.get(f"{base}/loans?metric=par15_ratio&fields=disbursed_count").json["data"]
+    assert {row["disbursed_count"] for row in others} == {None}
+
+
+def test_installments_and_payments_are_those_of_the_account(api: Api, officer: str) -> None:
+    loan = api.get(f"/metrics/officers/{officer}/loans?metric=par1").json["data"][0]["loan_id"]
+    account = api.get(f"/loans/{loan}/account").json["data"]
+    for name in ("installments", "payments"):
+        rows = whole(api, f"/loans/{loan}/{name}", "")
+        known = account[name]
+        assert len(rows) == len(known) > 0
+        assert [{field: row[field] for field in known[0]} for row in rows] == known
+
+
+def test_an_account_says_whose_it_is_and_hides_telephone_numbers_from_viewers(api: Api, officer: str) -> None:
+    rows = api.get(f"/metrics/officers/{officer}/loans?metric=par1").json["data"]
+    loan = next(row for row in rows if row["customer_name"])
+    seen, full = (
+        api.get(f"/loans/{loan['loan_id']}/account", role).json["data"]["loan"]
+        for role in ("viewer", "auditor")
+    )
+    assert seen["customer_name"] == full["customer_name"] == loan["customer_name"]
+    assert seen["customer_phone"] == "****" + full["customer_phone"][-4:]
+    assert seen["officer_name"]
+
+
+@pytest.mark.parametrize("path", ["movements?metric=fimr", "loans?metric=fimr"])
+def test_exports_are_the_whole_list(api: Api, officer: str, path: str) -> None:
+    url = f"/metrics/officers/{officer}/{path}"
+    rows = whole(api, *url.split("?"))
+    told = list(csv.DictReader(io.StringIO(api.get(f"{url}&format=csv").text)))
+    assert [row["loan_id"] for row in told] == [row["loan_id"] or "" for row in rows]
+    frame = pl.read_parquet(io.BytesIO(api.get(f"{url}&format=parquet").content))
+    assert len(frame) == len(rows)
+    if "effect" in frame.columns:
+        assert [float(effect) for effect in frame["effect"]] == [row["effect"] for row in rows]
+    assert api.get(f"{url}&format=xlsx").content[:2] == b"PK"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/metrics/officers/nobody/movements", 404),
+        ("/metrics/officers/nobody/loans", 404),
+        ("/metrics/officers/{officer}/movements?metric=fmir", 400),
+        ("/metrics/officers/{officer}/movements?metric=fimr&figure=par7", 400),
+        (f"/metrics/officers/{{officer}}/movements?start_date={DAY}", 400),
+        ("/metrics/officers/{officer}/movements?start_date=1901-01-01", 404),
+        ("/metrics/officers/{officer}/loans?metric=x", 400),
+        ("/loans/none/installments", 404),
+        ("/loans/none/payments", 404),
+        ("/cohorts/certainty?by=branch&officer_id=x", 400),
+    ],
+)
+def test_what_there_is_not_is_refused(api: Api, officer: str, path: str, status: int) -> None:
+    found = api.get(path.format(officer=officer))
+    assert (found.status_code, found.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_some_officers_are_held_against_the_whole_book(api: Api) -> None:
+    rows = whole(api, "/cohorts/certainty", "metric=roll")
+    some = [row["officer_id"] for row in rows[:3]]
+    found = whole(api, "/cohorts/certainty", f"metric=roll&officer_id={'&officer_id='.join(some)}")
+    assert found == rows[:3]
+
+
+def test_the_options_say_what_everything_means(api: Api) -> None:
+    options = api.get("/filters/options").json["data"]
+    measures = {it["name"]: it["about"] for it in options["measures"]}
+    assert measures["first_miss_count"]
+    assert {it["name"] for it in options["causes"]} == {*CAUSES, *MOVES}
+    for metric in options["metrics"]:
+        status = api.get(f"/cohorts/certainty?metric={metric['name']}&per_page=1").status_code
+        assert (status == 200) is metric["certain"], metric["name"]
