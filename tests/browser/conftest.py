@@ -22,11 +22,12 @@ PICTURES = os.environ.get("LOANMETRICS_PICTURES")
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A page of the dashboard, and what went wrong in it."""
+    """A page of the dashboard, and what went wrong in it; ``look`` tells its pictures apart."""
 
     page: Any
     url: str
     wrong: list[str]
+    look: str
 
     def login(self, role: str) -> None:
         """Come in."""
@@ -44,7 +45,7 @@ class Dashboard:
     def picture(self, name: str) -> None:
         """Kept where LOANMETRICS_PICTURES says, to be looked at."""
         if PICTURES:
-            self.page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
+            self.page.screenshot(path=str(Path(PICTURES) / f"{name}-{self.look}.png"), full_page=True)
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +76,22 @@ def address(chromium: Any, published: Settings) -> Iterator[str]:
 @pytest.fixture(params=["light", "dark"])
 def dashboard(request: pytest.FixtureRequest, chromium: Any, address: str) -> Iterator[Dashboard]:
     """A page of its own, which must not complain."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=request.param)
+    yield from _opened(chromium, address, request.param, 1280)
+
+
+@pytest.fixture
+def phone(chromium: Any, address: str) -> Iterator[Dashboard]:
+    """The same on a small screen."""
+    yield from _opened(chromium, address, "phone", 375)
+
+
+def _opened(chromium: Any, address: str, look: str, width: int) -> Iterator[Dashboard]:
+    scheme = "dark" if look == "dark" else "light"
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    yield Dashboard(page, address, wrong)
+    yield Dashboard(page, address, wrong, look)
     context.close()
     assert wrong == []

@@ -39,6 +39,16 @@ const again = async (work) => {
 };
 
 export const get = (path, given = {}) => again(() => ask("GET", path + query(given)));
+// Every page of a list.
+export const all = async (path, given = {}) => {
+  const found = [];
+  for (let page = 1; ; page += 1) {
+    const { data, meta } = await get(path, { ...given, page, per_page: 500 });
+    found.push(...data);
+    if (page >= meta.total_pages) return { data: found, meta };
+  }
+};
+
 export const send = (method, path, body, headers) => again(() => ask(method, path, { body, headers }));
 export const who = () => session;
 

@@ -1,40 +1,47 @@
 // Which page is shown: the part of the address after '#'.
 
+import { account } from "./account.js";
 import { logout, resume, who } from "./api.js";
 import { branches } from "./branches.js";
-import { h, say } from "./dom.js";
+import { h, to, warn } from "./dom.js";
+import { explanation } from "./explanation.js";
 import { moment } from "./format.js";
+import { funnel } from "./funnel.js";
 import { loans } from "./loans.js";
 import { login } from "./login.js";
+import { rolls } from "./matrix.js";
 import { officer } from "./officer.js";
 import { officers } from "./officers.js";
+import { hide } from "./tips.js";
+import { vintages } from "./vintages.js";
 
 const PAGES = [
   [/^\/officers$/, "Officers", officers],
-  [/^\/officers\/(.+)$/, null, officer],
+  [/^\/officers\/([^/]+)$/, null, officer],
+  [/^\/officers\/([^/]+)\/explanation$/, null, explanation],
   [/^\/branches$/, "Branches", branches],
+  [/^\/funnel$/, "Funnel", funnel],
   [/^\/fimr$/, "Missed first payments", (place) => loans(place, "fimr")],
   [/^\/early$/, "Early indicators", (place) => loans(place, "early")],
+  [/^\/roll-matrix$/, "Roll matrix", rolls],
+  [/^\/vintages$/, "Vintages", vintages],
+  [/^\/loans\/([^/]+)$/, null, account],
 ];
 const view = document.getElementById("view");
 let turn = 0;
+let shown = null;
 
 const place = () => {
   const [path, asked] = (location.hash.slice(1) || "/officers").split("?");
   return { path, state: Object.fromEntries(new URLSearchParams(asked)) };
 };
 
-export const address = (path, state = {}) => {
-  const told = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== "" && value !== undefined));
-  return `#${path}${told.size ? `?${told}` : ""}`;
-};
-
 const menu = (path) => {
   const nav = document.getElementById("nav");
   nav.hidden = !who();
   nav.replaceChildren(...PAGES.filter(([, title]) => title).map(([pattern, title]) => {
-    const to = `/${pattern.source.slice(3, -1)}`;
-    return h("a", { href: `#${to}`, "aria-current": path.startsWith(to) ? "page" : null }, title);
+    const page = `/${pattern.source.slice(3, -1)}`;
+    return h("a", { href: `#${page}`, "aria-current": path.startsWith(page) ? "page" : null }, title);
   }));
   const me = document.getElementById("who");
   me.hidden = !who();
@@ -44,7 +51,7 @@ const menu = (path) => {
 const leave = async () => {
   try {
     await logout();
-  } catch (error) { say(error.message); }
+  } catch (error) { warn(error.message); }
   await show();
 };
 
@@ -54,37 +61,63 @@ const source = (meta) => {
   document.getElementById("source").replaceChildren(told + note);
 };
 
-export const show = async () => {
-  const mine = ++turn;
+// A new page begins at its heading; the same page, drawn again, goes on where the reader was.
+const settle = (path, held) => {
+  const moved = shown !== null && shown !== path;
+  shown = path;
+  const heading = view.querySelector("h1");
+  heading?.setAttribute("tabindex", "-1");
+  if (moved) {
+    scrollTo(0, 0);
+    heading?.focus({ preventScroll: true });
+  } else if (held) (document.getElementById(held) ?? heading)?.focus({ preventScroll: true });
+  document.getElementById("told").textContent = [heading?.textContent, view.querySelector(".pages span")?.textContent].filter(Boolean).join(". ");
+};
+
+const draw = async () => {
   const { path, state } = place();
-  menu(path);
-  if (!who()) {
-    source(null);
-    view.replaceChildren(login(show));
-    view.querySelector("input").focus();
-    return;
-  }
   const [pattern, , page] = PAGES.find(([known]) => known.test(path)) ?? PAGES[0];
   const part = decodeURIComponent(path.match(pattern)?.[1] ?? "");
+  const change = (next) => { location.hash = to(path, next); };
+  return { path, ...(await page({ part, state, change })) };
+};
+
+const enter = () => {
+  source(null);
+  shown = null;
+  view.replaceChildren(login(show));
+  view.querySelector("input").focus();
+};
+
+export const show = async () => {
+  const mine = ++turn;
+  menu(place().path);
+  if (!who()) { enter(); return; }
   view.setAttribute("aria-busy", "true");
   try {
-    const change = (next) => { location.hash = address(path, next); };
-    const { drawn, meta, title } = await page({ part, state, change });
+    const { path, drawn, meta, title } = await draw();
     if (mine !== turn) return;
+    const held = view.contains(document.activeElement) ? document.activeElement.id : "";
+    hide();
     view.replaceChildren(...drawn);
     document.title = `${title} · loanmetrics`;
     source(meta);
+    settle(path, held);
   } catch (error) {
     if (mine !== turn) return;
     if (!who()) { await show(); return; }
-    view.replaceChildren(h("h1", {}, "That did not work"), h("p", { class: "wrong" }, error.message));
+    hide();
+    view.replaceChildren(h("h1", {}, "That did not work"), h("p", { class: "wrong", role: "alert" }, error.message),
+      h("p", {}, h("a", { href: `#${place().path}` }, "Begin again with nothing chosen")));
+    settle(place().path, "");
   } finally {
-    view.removeAttribute("aria-busy");
+    if (mine === turn) view.removeAttribute("aria-busy");
   }
 };
 
+document.getElementById("skip").addEventListener("click", () => view.focus());
 addEventListener("hashchange", show);
 try {
   await resume();
-} catch (error) { say(error.message); }
+} catch (error) { warn(error.message); }
 await show();

@@ -1,7 +1,7 @@
 // The audit of one officer: who does it, how far it is, what was done.
 
 import { get, send, who } from "./api.js";
-import { h, say } from "./dom.js";
+import { h, loanLink, say } from "./dom.js";
 import { cents, count, moment } from "./format.js";
 
 const NEXT = { Assigned: ["In Progress"], "In Progress": ["Resolved"], Resolved: ["In Progress"], Unassigned: [] };
@@ -13,12 +13,12 @@ const told = (event) => [
 
 const field = (title, node) => h("label", {}, title, node);
 
-const risky = (loans) => h("div", { class: "scroll" }, h("table", {},
+const risky = (loans) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The riskiest loans" }, h("table", {},
   h("caption", { class: "skip" }, "The riskiest loans"),
   h("thead", {}, h("tr", {}, ["Loan", "Customer", "Amount", "Outstanding", "DPD", "Risk"].map((title, place) =>
     h("th", { scope: "col", class: place > 1 ? "number" : "" }, title)))),
   h("tbody", {}, loans.map((loan) => h("tr", {},
-    h("th", { scope: "row" }, loan.loan_id), h("td", {}, loan.customer_name ?? "–"),
+    h("th", { scope: "row" }, loanLink(loan.loan_id)), h("td", {}, loan.customer_name ?? "–"),
     h("td", { class: "number" }, cents(loan.loan_amount)), h("td", { class: "number" }, cents(loan.outstanding_balance)),
     h("td", { class: "number" }, count(loan.current_dpd)), h("td", { class: "number" }, loan.loan_risk_score.toFixed(1)))))));
 

@@ -1,44 +1,60 @@
-// Small pictures of numbers over days.
+// Small pictures of numbers. Each is as wide as there is room for when it is drawn, so that its text stays legible.
 
 import { svg } from "./dom.js";
 
-const WIDTH = 600;
-const HEIGHT = 180;
+export const room = (most) => Math.max(260, Math.min(most, document.getElementById("view").clientWidth - 26));
 
-const path = (values, low, high, width, height) => {
-  const step = values.length > 1 ? width / (values.length - 1) : 0;
-  const spread = high - low || 1;
+export const picture = (width, height, label, ...inside) =>
+  svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label }, ...inside.flat());
+
+export const words = (x, y, text, anchor = "start", more = {}) => svg("text", { x, y, "text-anchor": anchor, ...more }, text);
+
+const trail = (values, x, y) => {
   let drawn = "", pen = "M";
   values.forEach((value, place) => {
     if (value === null) { pen = "M"; return; }
-    drawn += `${pen}${(place * step).toFixed(1)},${(height - ((value - low) / spread) * height).toFixed(1)}`;
+    drawn += `${pen}${x(place).toFixed(1)},${y(value).toFixed(1)}`;
     pen = "L";
   });
   return drawn;
 };
 
-const range = (values) => {
-  const known = values.filter((value) => value !== null);
-  return known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
+export const stroke = (values, x, y, kind = "stroke") => svg("path", { class: kind, d: trail(values, x, y) });
+
+// Round numbers from 0 up to the most there is.
+export const ticks = (most, about = 4) => {
+  const rough = most / about || 1;
+  const unit = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((times) => times * unit >= rough) * unit;
+  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, place) => place * step);
 };
+
+// Lines across at round values, with their names at the left.
+export const levels = (values, y, left, right, write) => values.flatMap((value) => [
+  svg("line", { class: "grid", x1: left, x2: right, y1: y(value), y2: y(value) }),
+  words(left - 6, y(value) + 4, write(value), "end"),
+]);
+
+const along = (values, width) => (place) => (values.length > 1 ? (place * width) / (values.length - 1) : 0);
 
 export const spark = (values, label) => {
   const known = values.filter((value) => value !== null);
   if (known.length < 2) return "–";
-  const box = { class: "spark", viewBox: "0 -2 100 24", preserveAspectRatio: "none", role: "img", "aria-label": label };
-  return svg("svg", box, svg("path", { class: "stroke", d: path(values, 0, 100, 100, 20) }));
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const y = (value) => (high > low ? 20 - ((value - low) / (high - low)) * 20 : 10);
+  const box = { class: "spark", viewBox: "0 -2 100 24", preserveAspectRatio: "none", role: "img", "aria-label": `${label}: from ${known[0]} to ${known.at(-1)}` };
+  return svg("svg", box, stroke(values, along(values, 100), y));
 };
 
 export const line = (dates, values, label, write) => {
-  const [low, high] = range(values);
-  const box = { class: "line", viewBox: `-60 -12 ${WIDTH + 70} ${HEIGHT + 36}`, role: "img", "aria-label": label };
-  const level = (value, y) => [
-    svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y }),
-    svg("text", { x: -8, y: y + 4, "text-anchor": "end" }, write(value)),
-  ];
-  const days = dates.length ? [[dates[0], 0, "start"], [dates.at(-1), WIDTH, "end"]] : [];
-  return svg("svg", box,
-    ...level(high, 0), ...(high > low ? level(low, HEIGHT) : []),
-    svg("path", { class: "stroke", d: path(values, low, high, WIDTH, HEIGHT) }),
-    ...days.map(([day, x, anchor]) => svg("text", { x, y: HEIGHT + 18, "text-anchor": anchor }, day)));
+  const [width, height, left, top] = [room(520), 190, 52, 12];
+  const known = values.filter((value) => value !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const bottom = height - 24;
+  const y = (value) => (high > low ? bottom - ((value - low) / (high - low)) * (bottom - top) : (top + bottom) / 2);
+  const step = along(values, width - left - 10);
+  return picture(width, height, `${label}: from ${write(known[0])} to ${write(known.at(-1))}`,
+    levels(high > low ? [low, high] : [low], y, left, width - 10, write),
+    stroke(values, (place) => left + step(place), y),
+    words(left, height - 6, dates[0]), words(width - 10, height - 6, dates.at(-1), "end"));
 };

@@ -24,8 +24,36 @@ export const svg = (tag, attributes = {}, ...inside) => {
   return node;
 };
 
-export const say = (text) => {
+// A background as strong as a share of the whole.
+export const heated = (node, share, hue = "") => {
+  node.classList.add("heat");
+  if (hue) node.classList.add(hue);
+  node.style.setProperty("--heat", `${(share * 100).toFixed(1)}%`);
+  return node;
+};
+
+export const badge = (text, hue = "", about = "") => h(about ? "button" : "span",
+  { class: `badge ${hue}`.trim(), type: about ? "button" : null, "data-about": about || null }, text);
+
+// What the reader chose of the names that a page knows.
+export const picked = (state, names) => Object.fromEntries(names.filter((name) => state[name]).map((name) => [name, state[name]]));
+
+// Where a link leads: a page of the dashboard and what is chosen on it.
+export const to = (path, state = {}) => {
+  const told = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== "" && value !== undefined && value !== null));
+  return `#${path}${told.size ? `?${told}` : ""}`;
+};
+
+export const toOfficer = (id, state) => to(`/officers/${encodeURIComponent(id)}`, state);
+export const toWhy = (id, state) => to(`/officers/${encodeURIComponent(id)}/explanation`, state);
+export const toLoan = (id, state) => to(`/loans/${encodeURIComponent(id)}`, state);
+export const loanLink = (id, date) => (id ? h("a", { href: toLoan(id, { date }) }, id) : "–");
+
+const tell = (place) => (text) => {
   const line = h("p", {}, text);
-  document.getElementById("news").append(line);
+  document.getElementById(place).append(line);
   setTimeout(() => line.remove(), 6000);
 };
+
+export const say = tell("news");
+export const warn = tell("troubles");

@@ -2,11 +2,14 @@
 
 import { get } from "./api.js";
 import { auditing } from "./auditing.js";
-import { about } from "./catalogue.js";
+import { meanings } from "./catalogue.js";
 import { line } from "./charts.js";
-import { h } from "./dom.js";
+import { h, to, toWhy } from "./dom.js";
 import { filters } from "./filters.js";
 import { count, money, ratio, share } from "./format.js";
+import { placed } from "./officers.js";
+import { briefly } from "./points.js";
+import { card } from "./strip.js";
 import { band } from "./table.js";
 
 const CARDS = [
@@ -15,60 +18,51 @@ const CARDS = [
   ["d06_slippage", "D0-6 slippage", share], ["roll", "Roll", share], ["frr", "FRR", share], ["ayr", "AYR", ratio],
   ["dqi", "DQI", count], ["on_time_rate", "On time", share],
 ];
-const NAMES = {
-  porr: "Portfolio at risk", fimr: "First payments missed", roll: "Roll", waivers: "Waivers", backdated: "Backdated entries",
-  reversals: "Reversals", fees_not_realised: "Fees not collected", channel_impurity: "Impure channel", float_gap: "Cash recorded late",
-  float_gap_share: "Cash recorded late",
-};
+// Metrics that can be explained; measures are beneath them.
+const WHY = new Set(["risk_score", "fimr", "d06_slippage", "roll", "frr", "ayr", "dqi", "on_time_rate"]);
 
-const card = ([name, title, write], { current, previous }, told) => {
-  const before = previous ? `${write(previous[name])} a week before` : "";
-  return h("div", { class: "card" }, h("dl", {},
-    h("dt", { title: told[name] }, title),
-    h("dd", {}, write(current[name])),
-    h("dd", { class: "before" }, before)));
-};
+const shown = ([name, title, write], { current, previous }, told, why) => card(title, told[name]?.about,
+  name === "rank" ? placed(current) : write(current[name]),
+  previous && `${write(previous[name])} a week before`,
+  WHY.has(name) && current[name] !== null && h("a", { href: why(name), "aria-label": `Why ${title}` }, "why"));
 
-const why = (explanation) => {
+const score = (explanation, why) => {
   const title = h("h2", {}, "Why this score");
   if (!explanation) return h("section", {}, title, h("p", { class: "soft" }, "There is no score: no loan on the book of late."));
-  const terms = [...explanation.points].sort((one, other) => other.lost - one.lost);
   return h("section", {}, title,
-    h("p", {}, `100 less ${explanation.lost.toFixed(1)} points is ${explanation.score}.`),
-    h("div", { class: "terms" }, terms.map((term) => h("div", { class: "term" },
-      h("span", { title: term.share }, NAMES[term.term] ?? term.term),
-      h("progress", { max: String(term.weight), value: String(term.lost), "aria-label": `${term.lost.toFixed(1)} of ${term.weight} points` }),
-      h("span", { class: "number" }, `${term.lost.toFixed(1)} / ${term.weight}`)))));
+    h("p", {}, `100 less ${explanation.lost.toFixed(1)} points is ${explanation.score}. `, h("a", { href: why("risk_score") }, "What moved it, and the loans behind it")),
+    briefly(explanation.points));
 };
 
 const history = (rows) => {
-  const of = (name, title, write) => rows.some((row) => row[name] !== null)
+  const of = (name, title, write) => (rows.filter((row) => row[name] !== null).length > 1
     ? h("figure", {}, h("figcaption", { class: "soft" }, title),
       line(rows.map((row) => row.date), rows.map((row) => row[name]), `${title} over ${rows.length} days`, write))
-    : "";
-  return h("section", {}, h("h2", {}, `${rows.length} published days`),
-    of("risk_score", "Risk score", count), of("fimr", "FIMR", share));
+    : "");
+  const drawn = [of("risk_score", "Risk score", count), of("fimr", "FIMR", share)].filter(Boolean);
+  return h("section", {}, h("h2", {}, rows.length === 1 ? "One published day" : `${rows.length} published days`),
+    drawn.length ? drawn : h("p", { class: "soft" }, "A line takes two published days with a figure; loanmetrics backfill publishes earlier ones."));
 };
 
-const links = (id, date) => {
-  const asked = new URLSearchParams({ officer_id: id, ...(date ? { date } : {}) });
-  return h("p", {}, h("a", { href: `#/fimr?${asked}` }, "Loans with a missed first payment"), " · ",
-    h("a", { href: `#/early?${asked}` }, "Loans one to six days past due"));
-};
+const links = (id, date) => h("p", {},
+  h("a", { href: to("/fimr", { officer_id: id, date }) }, "Loans with a missed first payment"), " · ",
+  h("a", { href: to("/early", { officer_id: id, date }) }, "Loans one to six days past due"), " · ",
+  h("a", { href: to("/roll-matrix", { officer_id: id, date }) }, "Roll matrix"), " · ",
+  h("a", { href: to("/vintages", { officer_id: id, date }) }, "Vintages"));
 
 export const officer = async ({ part, state, change }) => {
-  const path = `/metrics/officers/${encodeURIComponent(part)}`;
-  const [{ data, meta }, told] = await Promise.all([get(path, { date: state.date }), about()]);
+  const [{ data, meta }, told] = await Promise.all([get(`/metrics/officers/${encodeURIComponent(part)}`, { date: state.date }), meanings()]);
   const name = data.officer_name ?? data.officer_id;
   const { current, trend } = data.metrics;
+  const why = (metric) => toWhy(part, { metric, date: state.date });
   const drawn = [
-    h("p", {}, h("a", { href: "#/officers" }, "All officers")),
+    h("p", {}, h("a", { href: to("/officers", { date: state.date }) }, "All officers")),
     h("h1", {}, `${name} `, band(current.risk_band)),
     h("p", { class: "soft" }, `${data.officer_id}, ${data.branch ?? "no branch"}, ${data.region ?? "no region"}${trend ? `; ${trend} on a week before` : ""}`),
-    filters([["day", "As of", "date"]], state, change),
-    h("section", { class: "strip", "aria-label": "Figures" }, CARDS.map((it) => card(it, data.metrics, told))),
+    filters([["day", "As of", "date"]], state, change, { date: meta.calculation_date }),
+    h("section", { class: "strip", "aria-label": "Figures" }, CARDS.map((it) => shown(it, data.metrics, told, why))),
     links(data.officer_id, state.date),
-    h("div", { class: "two" }, why(data.explanation), history(data.history)),
+    h("div", { class: "two" }, score(data.explanation, why), history(data.history)),
     auditing(data.officer_id, data.audit_info, () => change({ ...state, seen: Date.now() })),
   ];
   return { title: name, meta, drawn };

@@ -1,0 +1,93 @@
+// Rates against how many loans they rest on: who stands out by more than chance.
+
+import { all, get } from "./api.js";
+import { catalogue, meanings } from "./catalogue.js";
+import { NOTE, beside, scale, stands } from "./certainty.js";
+import { levels, picture, room, ticks, words } from "./charts.js";
+import { h, svg, to, toOfficer } from "./dom.js";
+import { filters } from "./filters.js";
+import { between, count, share, text } from "./format.js";
+import { listing } from "./table.js";
+
+const [HEIGHT, LEFT, TOP, BOTTOM] = [380, 52, 14, 40];
+const NAMED = 8;
+
+// Of whom: how a row is called and where it leads.
+const WHOM = {
+  officer: (people) => [
+    (row) => people.get(row.officer_id) ?? row.officer_id, (row, date) => toOfficer(row.officer_id, { date }),
+  ],
+  branch: () => [(row) => row.branch, (row, date) => to("/officers", { branch: row.branch, date })],
+};
+
+// Names of those who stand out most, beside their marks as far as they cover nothing.
+const names = (out, x, y, called, width) => {
+  const taken = out.map((it) => [x(it.loans) - 6, x(it.loans) + 6, y(it.value)]);
+  const free = (from, to, at) => from > LEFT && to < width && taken.every(([left, right, top]) => to < left || from > right || Math.abs(top - at) > 12);
+  return out.slice(0, NAMED).flatMap((it) => {
+    const [across, down, wide] = [x(it.loans), y(it.value), called(it).length * 7];
+    const sides = [[across + 8, across + 8 + wide, "start"], [across - 8 - wide, across - 8, "end"]];
+    const [from, to, anchor] = sides.find(([start, end]) => free(start, end, down)) ?? [];
+    if (!anchor) return [];
+    taken.push([from, to, down]);
+    return [words(anchor === "start" ? from : to, down + 4, called(it), anchor, { class: "ink" })];
+  });
+};
+
+const shape = (it, x, y) => {
+  const [cx, cy] = [x(it.loans), y(it.value)];
+  if (it.stands === "high") return svg("path", { class: "out", d: `M${cx - 5},${cy + 4}h10l-5,-9z` });
+  if (it.stands === "low") return svg("path", { class: "out", d: `M${cx - 5},${cy - 4}h10l-5,9z` });
+  return svg("circle", { class: it.stands === "too few" ? "few" : "dot", cx, cy, r: 3.5 });
+};
+
+const chart = (found, book, title, [called, link], date) => {
+  const width = room(980);
+  const out = found.filter((it) => it.stands === "high" || it.stands === "low");
+  const most = Math.max(...found.map((it) => it.value), book ?? 0) * 1.08 || 1;
+  const largest = Math.max(...found.map((it) => it.loans));
+  // By the root, as chance shrinks with the root of the number of loans.
+  const x = (loans) => LEFT + Math.sqrt(loans / largest) * (width - LEFT - 14);
+  const y = (value) => HEIGHT - BOTTOM - (Math.min(value, most) / most) * (HEIGHT - BOTTOM - TOP);
+  const marks = found.map((it) => svg("a", { href: link(it, date), tabindex: "-1",
+    "data-about": `${called(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}` }, shape(it, x, y)));
+  return picture(width, HEIGHT, `${title} of ${found.length}, by how many loans they rest on; ${out.length} lie outside of the funnel`,
+    levels(ticks(most), y, LEFT, width - 10, share),
+    found.map((it) => svg("line", { class: "funnel", x1: x(it.loans), x2: x(it.loans), y1: y(it.funnel_low), y2: y(it.funnel_high) })),
+    book === null || book === undefined ? [] : [svg("line", { class: "book", x1: LEFT, x2: width - 10, y1: y(book), y2: y(book) })],
+    ticks(largest, 5).filter((value) => value).map((value) => words(x(value), HEIGHT - BOTTOM + 16, count(value), "middle")),
+    words(width - 10, HEIGHT - 6, "loans", "end"), marks, names(out, x, y, called, width));
+};
+
+const columns = ([called, link], by, most, date) => [
+  { name: by === "officer" ? "officer_id" : "branch", title: by === "officer" ? "Officer" : "Branch", head: true, show: (row) => h("a", { href: link(row, date) }, called(row)) },
+  ...(by === "officer" ? [] : [{ name: "region", title: "Region", show: (row) => text(row.region) }]),
+  { name: "loans", title: "Loans", number: true, about: "Loans that say anything about it", show: (row) => count(row.loans) },
+  { name: "value", title: "Rate", number: true, show: (row) => share(row.value) },
+  { name: "low", title: "95 % interval", about: "Sorted by its lower end", show: (row) => beside({ ...row, stands: "" }, most) },
+  { name: "funnel_high", title: "Funnel", about: "Where 99.8 % of those with as many loans would lie if all were like the book; sorted by its upper end",
+    show: (row) => between(row.funnel_low, row.funnel_high) },
+  { name: "shrunk", title: "Drawn to the book", number: true, about: "The rate drawn towards the book's, the more the fewer its loans", show: (row) => share(row.shrunk) },
+  { name: "stands", title: "Stands", show: stands },
+];
+
+export const funnel = async ({ state, change }) => {
+  const { metric = "fimr", by = "officer", date } = state;
+  const given = { metric, by, date };
+  const [options, known, { data: found, meta }, { data: book }] = await Promise.all([
+    catalogue(), meanings(), all("/cohorts/certainty", given), get("/metrics/book", { date })]);
+  const who = WHOM[by](new Map(options.officers.map((it) => [it.officer_id, it.officer_name])));
+  const list = await listing({ path: "/cohorts/certainty", name: `funnel-${metric}`, caption: `${known[metric].title}, and how far it can be trusted`,
+    columns: columns(who, by, scale(found), date), state, change, given, sort: "-value" });
+  const choices = options.metrics.filter((it) => it.certain).map((it) => [it.name, it.title]);
+  const wanted = [["choice", "Rate", "metric", choices], ["choice", "Of", "by", [["officer", "officers"], ["branch", "branches"]]], ["day", "As of", "date"]];
+  const out = found.filter((it) => it.stands === "high" || it.stands === "low").length;
+  const few = found.filter((it) => it.stands === "too few").length;
+  const drawn = [
+    h("h1", {}, "Funnel"), h("p", {}, known[metric].about.split("\n")[0]), filters(wanted, state, change, { metric, by, date: meta.calculation_date }),
+    h("p", {}, `${count(out)} of ${count(found.length)} lie outside of the funnel, ${count(few)} have too few loans to tell. The whole book: ${share(book.metrics[metric])}.`),
+    found.length ? h("figure", {}, chart(found, book.metrics[metric], known[metric].title, who, date)) : h("p", { class: "soft" }, "Nobody has it on this day."),
+    list.drawn, h("p", { class: "soft" }, NOTE),
+  ];
+  return { title: `Funnel, ${known[metric].title}`, meta, drawn };
+};
