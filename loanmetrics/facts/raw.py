@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+MOST_MEMORY = 3 << 30
+UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
 def connect(scratch: Path | None = None, time_zone: str = "UTC") -> "DuckDBPyConnection":
     """A private DuckDB with the schema ``raw``, spilling to ``scratch``; times without a zone are in ``time_zone``.
 
@@ -40,10 +44,23 @@ def connect(scratch: Path | None = None, time_zone: str = "UTC") -> "DuckDBPyCon
     import duckdb
 
     connection = duckdb.connect(config={"temp_directory": utf8(scratch)} if scratch else {})
+    if scratch:
+        _hold_little(connection)
     connection.execute("SET TimeZone = $zone", {"zone": time_zone})
     connection.execute("SET pandas_analyze_sample = 0; CREATE SCHEMA raw")
     held.create(connection, "raw_held")
     return connection
+
+
+def _hold_little(connection: "DuckDBPyConnection") -> None:
+    """What does not fit is spilled: a first run of a large book takes turns with the database on the same machine.
+
+    DuckDB's own limit, four fifths of the machine or container, stands where it is lower.
+    """
+    told = connection.sql("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    size, unit = told.split()
+    if float(size) * UNITS[unit] > MOST_MEMORY:
+        connection.execute(f"SET memory_limit = '{MOST_MEMORY}B'")
 
 
 def from_folder(connection: "DuckDBPyConnection", folder: Path, policy: Policy = Policy()) -> None:
