@@ -29,6 +29,7 @@ html_title = "loanmetrics"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+highlight_language = "text"
 html_show_sphinx = False
 html_show_copyright = False
 html_last_updated_fmt = None

@@ -126,36 +126,54 @@ def schema() -> str:
 def http() -> str:
     """Every operation of the HTTP API, from the description that a server gives of itself."""
     described = json.loads(document(ROUTES, BASE))
-    operations = [
-        (path, method, operation)
-        for path, methods in described["paths"].items()
-        for method, operation in methods.items()
-    ]
-    tags = dict.fromkeys(operation["tags"][0] for _, _, operation in operations)
-    return "\n\n".join(
-        f"## {tag}\n\n" + "\n\n".join(_operation(*one) for one in operations if one[2]["tags"][0] == tag)
-        for tag in tags
-    )
+    schemas = described["components"]["schemas"]
+    parts: dict[str, list[str]] = {}
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            told = _operation(path, method, operation, schemas)
+            parts.setdefault(operation["tags"][0], []).append(told)
+    return "\n\n".join("\n\n".join([f"## {tag}", *told]) for tag, told in parts.items())
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
+def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     role = operation["x-role"]
     who = "Open to anybody" if role == "public" else f"For {role}s"
     parts = [f"### {method.upper()} {path}", f"{operation['summary']}. {who}."]
     if operation["parameters"]:
         rows = (
-            (f"`{it['name']}`", it["in"], "required" if it["required"] else "", _values(it["schema"]))
+            (
+                f"`{it['name']}`",
+                it["in"],
+                "required" if it["required"] else "",
+                _values({**it["schema"], **it}),
+            )
             for it in operation["parameters"]
         )
         parts.append(_table(("parameter", "in", "", "values"), rows))
     if "requestBody" in operation:
-        parts.append("Takes a JSON body.")
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        parts += ["Takes a JSON body:", _fields(schemas[body["$ref"].rpartition("/")[2]])]
     parts.append(f"Answers: {', '.join(operation['responses'])}.")
     return "\n\n".join(parts)
 
 
+def _fields(body: dict[str, Any]) -> str:
+    required = body.get("required", ())
+    rows = (
+        (f"`{name}`", "required" if name in required else "", _values(it))
+        for name, it in body["properties"].items()
+    )
+    return _table(("field", "", "values"), rows)
+
+
 def _values(schema: dict[str, Any]) -> str:
     """What may be given, in a few words; lists of column names are those of the page on metrics."""
+    if "description" in schema:
+        return str(schema["description"])
+    if "anyOf" in schema:
+        return " or ".join(_values(kind) for kind in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"one or several: {_values(schema['items'])}"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "pattern" in schema and len(schema["pattern"]) > WIDTH:
