@@ -99,7 +99,7 @@ def test_what_nobody_foresaw_is_told_by_its_kind_alone(
     def broken(day: object) -> None:
         raise RuntimeError(secret)
 
-    monkeypatch.setattr(api.desk, "reading", broken)
+    monkeypatch.setattr(api.desk, "branches", broken)
     with caplog.at_level(logging.DEBUG):
         found = api.get("/metrics/branches?region=unheard-of")
     assert found.status_code == 500
