@@ -18,7 +18,7 @@ from loanmetrics.engine.run import half_away
 from loanmetrics.engine.state import channels, open_shard
 from loanmetrics.errors import UsageError
 from loanmetrics.policy import Policy
-from tests import support
+from tests import oracle, support
 
 EXAMPLES = [(metric, example) for metric in load().metrics.values() for example in metric.examples]
 NEW_METRIC = """
@@ -65,6 +65,16 @@ def test_worked_example_holds_in_both_engines(metric: Metric, example: Example) 
 
 def test_every_metric_has_an_example() -> None:
     assert [metric.name for metric in load().metrics.values() if not metric.examples] == []
+
+
+def test_the_oracle_knows_every_measure_and_metric() -> None:
+    catalogue = load()
+    figures = oracle.metrics(dict.fromkeys(oracle.MEASURES, 0), Policy())
+    assert set(catalogue.measures) - set(oracle.MEASURES) == set(), (
+        "tests/oracle.py: MEASURES, and who sums them"
+    )
+    bands = {f"{metric.name}_band" for metric in catalogue.metrics.values() if metric.bands}
+    assert {*catalogue.metrics, *bands} - set(figures) == set(), "tests/oracle.py: exact_ratios, and bands"
 
 
 @pytest.mark.parametrize(
