@@ -74,11 +74,18 @@ const settle = (path, held) => {
   document.getElementById("told").textContent = [heading?.textContent, view.querySelector(".pages span")?.textContent].filter(Boolean).join(". ");
 };
 
+// What was chosen: of what is chosen by now only that changes, however long the page took to be drawn.
+const merged = (state, next) => {
+  const changed = Object.entries(next).filter(([name, value]) => value !== state[name]);
+  const dropped = Object.keys(state).filter((name) => !(name in next)).map((name) => [name, ""]);
+  return { ...place().state, ...Object.fromEntries([...dropped, ...changed]) };
+};
+
 const draw = async () => {
   const { path, state } = place();
   const [pattern, , page] = PAGES.find(([known]) => known.test(path)) ?? PAGES[0];
   const part = decodeURIComponent(path.match(pattern)?.[1] ?? "");
-  const change = (next) => { location.hash = to(path, next); };
+  const change = (next) => { location.hash = to(path, place().path === path ? merged(state, next) : next); };
   return { path, ...(await page({ part, state, change })) };
 };
 

@@ -23,5 +23,6 @@ export const login = (done) => {
     h("label", {}, "E-mail", email),
     h("label", {}, "Password", password),
     h("button", { class: "main" }, "Log in"),
-    wrong);
+    wrong,
+    h("p", { class: "soft" }, "Nobody has a password before being taken on: ", h("code", {}, "loanmetrics members add"), "."));
 };

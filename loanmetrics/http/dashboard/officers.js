@@ -17,7 +17,7 @@ export const placed = (row) => (row.rank !== null ? count(row.rank) : row.risk_s
 
 const columns = (told, date) => [
   { name: "officer_name", title: "Officer", head: true, show: (row) => h("a", { href: toOfficer(row.officer_id, { date }) }, row.officer_name ?? row.officer_id) },
-  { name: "branch", title: "Branch", show: (row) => text(row.branch) },
+  { name: "branch", title: "Branch", wide: true, show: (row) => text(row.branch) },
   { ...metric("rank", "Rank", count, told), show: placed },
   metric("risk_score", "Risk score", count, told),
   { name: "risk_band", title: "Band", show: (row) => band(row.risk_band) },

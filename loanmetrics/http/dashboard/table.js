@@ -10,8 +10,10 @@ export const band = (name) => (name && name !== "n/a" ? h("span", { class: `band
 // A column of figures; told: what each metric means.
 export const metric = (name, title, write, told) => ({ name, title, number: true, about: told[name], show: (row) => write(row[name]) });
 
+const kind = (column) => [column.number && "number", column.wide && "wide"].filter(Boolean).join(" ");
+
 const cell = (column, row) => h(column.head ? "th" : "td",
-  { class: column.number ? "number" : "", scope: column.head ? "row" : null }, column.show(row));
+  { class: kind(column), scope: column.head ? "row" : null }, column.show(row));
 
 const head = (column, { sort, choose, prefix }) => {
   const falls = sort === `-${column.name}`;
@@ -22,7 +24,7 @@ const head = (column, { sort, choose, prefix }) => {
     ? defined(column.title, column.about)
     : h("button", { type: "button", id: `${prefix}sort-${column.name}`, "data-about": column.about,
       onclick: () => choose(rises ? `-${column.name}` : column.name) }, column.title, h("span", { "aria-hidden": "true" }, mark));
-  return h("th", { scope: "col", class: column.number ? "number" : "", "aria-sort": order }, name);
+  return h("th", { scope: "col", class: kind(column), "aria-sort": order }, name);
 };
 
 // A table of rows; with `choose` its columns can be sorted by.
