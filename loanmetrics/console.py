@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from loanmetrics.export import About, ColumnAbout
+
 FORMATS = ("table", "csv", "json", "parquet")
 BRANCH_KEY = " / "
 BAND_STYLES = {"Green": "green", "Watch": "yellow", "Amber": "dark_orange", "Flag": "red", "Red": "red"}
@@ -161,25 +163,49 @@ def _value(text: str | None, kind: str) -> object:
     return number(text) if number else text
 
 
-def write_frame(frame: "pl.DataFrame", format_: str, output: Path | None, kinds: Mapping[str, str]) -> None:
-    """Write a frame for machines, to a file or to stdout."""
+def write_frame(
+    frame: "pl.DataFrame",
+    format_: str,
+    output: Path | None,
+    kinds: Mapping[str, str],
+    about: "About | None" = None,
+    definitions: Mapping[str, str] | None = None,
+) -> None:
+    """Write a frame for machines, to a file or to stdout.
+
+    What it is goes into a Parquet file, and beside a CSV file into ``FILE-metadata.json``.
+    """
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is not for terminals", "give --output FILE")
     from loanmetrics.export.values import harmless
 
     exact = _exact(frame, kinds)
     target = output or io.BytesIO()
+    columns = _columns(frame, kinds, definitions or {})
     match format_:
         case "csv":
             harmless(exact).write_csv(target)
         case "json":
             exact.write_json(target)
         case "parquet":
-            exact.write_parquet(target)
+            exact.write_parquet(target, metadata=about.as_metadata(columns) if about else None)
         case _:
             raise unknown("format", format_, FORMATS)
     if isinstance(target, io.BytesIO):
         sys.stdout.buffer.write(target.getvalue())
+    elif about and format_ == "csv":
+        target.with_name(f"{target.name}-metadata.json").write_bytes(about.as_csvw(columns, target.name))
+
+
+def _columns(
+    frame: "pl.DataFrame", kinds: Mapping[str, str], definitions: Mapping[str, str]
+) -> list["ColumnAbout"]:
+    from loanmetrics.export import ColumnAbout
+
+    return [
+        ColumnAbout(name, kinds.get(name, "text"), name.replace("_", " "), definitions.get(name, ""))
+        for name in frame.columns
+    ]
 
 
 def pick(frame: "pl.DataFrame", columns: Sequence[str]) -> "pl.DataFrame":

@@ -60,7 +60,8 @@ def explain(book: Book, metric: str | Metric, **where: str) -> Explanation:
     >>> explain(Book.sample(), "fimr", officer_id="O1").made_of.columns
     ['name', 'value']
     """
-    catalogue, metric = load(tried([metric])), called(metric)
+    catalogue = load(book.policy, book.as_of, tried([metric]))
+    metric = called(metric)
     declared = catalogue.metric(metric)
     for name in where:
         if name not in run.PLACE:
@@ -84,7 +85,7 @@ def rollforward(before: Book, after: Book, *names: str, by: str = "officer") -> 
     paid, paid off, written off, and, first, what is known otherwise now of the first day. Causes:
     loanmetrics.engine.rollforward.MOVES and loanmetrics.engine.diff.causes.CAUSES. Money is in minor units.
     """
-    catalogue = load()
+    catalogue = load(after.policy, after.as_of)
     if by not in run.GROUPS:
         raise unknown("grouping", by, run.GROUPS)
     if "rank" in names:

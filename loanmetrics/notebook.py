@@ -1,7 +1,7 @@
 """The notebook API: a book, its figures, the loans behind them. LazyFrame in, LazyFrame out."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from loanmetrics.engine import book as core
 from loanmetrics.engine import diff as side_by_side
 from loanmetrics.engine import formula, results, run
 from loanmetrics.engine import loans as loan_level
+from loanmetrics.engine.beside import beside
+from loanmetrics.engine.beside import names as names_beside
 from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.diff import figures as changes
 from loanmetrics.engine.history import by_day
@@ -82,13 +84,23 @@ class Book(core.Book):
         return sum(frame.item() for frame in pl.collect_all(counts))
 
 
-def compute(book: core.Book, *names: str | Metric, by: By = "officer") -> pl.LazyFrame:
+def compute(
+    book: core.Book,
+    *names: str | Metric,
+    by: By = "officer",
+    revision: int | Mapping[str, int] | None = None,
+) -> pl.LazyFrame:
     """Metrics or measures by officer, branch, region or for the whole book; all of them if none is named.
 
     Measures are exact integers (money in minor units), ratios Float64, scores integers, null where there is no
     evidence. Definitions: docs/metrics.md. A ``Metric`` that is not in the catalogue yet is tried out as if it were.
+    ``revision`` adds the figures that other revisions give, side by side: ``revision=2`` of every metric named,
+    ``{"risk_score": 2}`` of that one.
+
+    >>> compute(Book.sample(), "risk_score", by="book", revision=2).collect().columns
+    ['risk_score', 'risk_band', 'risk_score_r2', 'risk_band_r2']
     """
-    catalogue = load(tried(names))
+    catalogue = load(book.policy, book.as_of, tried(names))
     keys = _keys(by)
     columns = [
         *keys,
@@ -98,7 +110,19 @@ def compute(book: core.Book, *names: str | Metric, by: By = "officer") -> pl.Laz
         ),
     ]
     schema = pl.Schema({name: _dtype(name, catalogue) for name in columns})
-    return pl.defer(lambda: _table(book, by, catalogue).select(columns), schema=schema)
+    if revision is None:
+        return pl.defer(lambda: _table(book, by, catalogue).select(columns), schema=schema)
+    asked = dict.fromkeys(map(called, names), revision) if isinstance(revision, int) else revision
+    added = {new: _dtype(name, catalogue) for it in names_beside(asked).values() for name, new in it.items()}
+
+    def both() -> pl.DataFrame:
+        found = _table(book, by, catalogue).select(columns)
+        for other in beside(book.policy, book.as_of, asked):
+            then = core.Book(book.facts, book.as_of, other.policy)
+            found = found.hstack(_table(then, by, other.catalogue).select(other.shown))
+        return found.select(*columns, *added)
+
+    return pl.defer(both, schema=pl.Schema({**schema, **added}))
 
 
 def history(book: core.Book, *names: str | Metric, first: date, by: By = "officer") -> pl.LazyFrame:
@@ -107,7 +131,7 @@ def history(book: core.Book, *names: str | Metric, first: date, by: By = "office
     One pass over the timeline: a year costs a few single days. As everything here, it is as known by the book's
     facts: a reversal counts from its day on, and on no day before.
     """
-    catalogue = load(tried(names))
+    catalogue = load(book.policy, book.as_of, tried(names))
     chosen = compute(book, *names, by=by).collect_schema()
     schema = pl.Schema({by_day.DAY: pl.Date(), **chosen})
     return pl.defer(lambda: _past(book, first, by, catalogue).select(schema.names()), schema=schema)
@@ -118,8 +142,7 @@ def diff(before: core.Book, after: core.Book, *names: str, by: By = "officer") -
 
     The effects of a figure sum exactly to its change. Causes: loanmetrics.engine.diff.causes.CAUSES.
     """
-    catalogue = load()
-    changes.names_of(catalogue, by, names)
+    changes.names_of(load(after.policy, after.as_of), by, names)
     _keys(by)
     return pl.defer(
         lambda: changes.figures(side_by_side.diff(before, after), by, names), schema=changes.SCHEMA
@@ -150,7 +173,8 @@ def loans(book: core.Book, metric: str | Metric, **where: str) -> pl.LazyFrame:
 
     ``where`` picks officer_id, region or branch.
     """
-    catalogue, metric = load(tried([metric])), called(metric)
+    catalogue = load(book.policy, book.as_of, tried([metric]))
+    metric = called(metric)
     for name in where:
         if name not in run.PLACE:
             raise unknown("filter", name, run.PLACE)
@@ -164,7 +188,7 @@ def loans(book: core.Book, metric: str | Metric, **where: str) -> pl.LazyFrame:
 
 def frame(book: core.Book) -> pl.LazyFrame:
     """One row per loan with what it adds to every measure: group it as you like, then ``agg`` and ``expr``."""
-    catalogue = load()
+    catalogue = load(book.policy, book.as_of)
     schema = pl.Schema(
         {
             "loan_id": pl.String(),
@@ -175,14 +199,18 @@ def frame(book: core.Book) -> pl.LazyFrame:
     return pl.defer(lambda: loan_level.frame(book, catalogue).select(schema.names()), schema=schema)
 
 
-def agg(*names: str) -> list[pl.Expr]:
-    """Sums of every measure beneath the named metrics, for ``group_by(...).agg(*lm.agg("fimr"))``."""
-    return formula.agg(names, load())
+def agg(*names: str, policy: Policy | None = None) -> list[pl.Expr]:
+    """Sums of every measure beneath the named metrics, for ``group_by(...).agg(*lm.agg("fimr"))``.
+
+    Of each metric the latest revision that the policy names, as in ``expr``.
+    """
+    return formula.agg(names, load(policy or Policy()))
 
 
 def expr(name: str, policy: Policy | None = None) -> pl.Expr:
     """A metric as an expression over measure columns."""
-    return formula.expr(name, load(), policy or Policy())
+    given = policy or Policy()
+    return formula.expr(name, load(given), given)
 
 
 def band(name: str) -> pl.Expr:
@@ -205,7 +233,7 @@ def sql(book: core.Book, query: str) -> pl.DataFrame:
 
     Money is in minor units; ``loans`` holds every loan's state at the as-of day.
     """
-    catalogue = load()
+    catalogue = load(book.policy, book.as_of)
     makers: dict[str, Callable[[], pl.DataFrame]] = {
         "officers": lambda: _table(book, "officer", catalogue),
         "branches": lambda: _table(book, "branch", catalogue),

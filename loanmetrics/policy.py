@@ -7,8 +7,11 @@ its hash is stored with every figure.
 import hashlib
 import re
 import tomllib
+from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal, DecimalException
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, get_args
 from zoneinfo import available_timezones
 
@@ -18,6 +21,10 @@ from loanmetrics.errors import WORD, UsageError, suggest, unknown
 from loanmetrics.tables import LOAN_STATUSES
 
 SHARE_SCALE = 1_000_000
+FIRST_BEGIN, LAST_BEGIN = date(1970, 1, 1), date(2199, 12, 31)
+BEGINS = f"days from {FIRST_BEGIN} to {LAST_BEGIN}"
+LAST_REVISION = 999
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DpdCount = Literal["exclusive", "inclusive"]
 Calendar = Literal["calendar", "business"]
@@ -56,6 +63,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_quarantine_share: Decimal = Decimal("0.01")
     gl_tolerance: Decimal = Decimal("0.00")
     gl_required: bool = False
+    revisions: dict[str, dict[int, date]] = {}
 
     def __post_init__(self) -> None:
         _check(1 <= self.max_amount <= 10**12, "max_amount", "1 to 1e12 units")
@@ -82,6 +90,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             _names(getattr(self, name), name)
         _listed(self.final_statuses, "final_statuses", LOAN_STATUSES)
         _time_zone(self.time_zone)
+        for metric, begins in self.revisions.items():
+            _begins(metric, begins)
 
     @classmethod
     def from_toml(cls, text: str) -> "Policy":
@@ -91,7 +101,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if name not in cls.__struct_fields__:
                 raise unknown("policy name", name, cls.__struct_fields__)
         try:
-            return msgspec.convert(given, cls)
+            return msgspec.convert(given, cls, str_keys=True)
         except msgspec.ValidationError as error:
             raise UsageError(f"policy: {error}") from None
 
@@ -102,15 +112,44 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         >>> Policy.from_dict(Policy().as_dict()) == Policy()
         True
         """
-        return msgspec.convert(given, cls)
+        return msgspec.convert(given, cls, str_keys=True)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, in the order of declaration, for printing and hashing."""
-        return {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
+        plain = {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
+        if not self.revisions:
+            # Policies that name no revision keep the hash they had before there were any.
+            del plain["revisions"]
+        return plain
 
     def to_toml(self) -> str:
         """The whole policy as text that ``from_toml`` reads back to an equal policy."""
-        return "".join(f"{name} = {_toml(value)}\n" for name, value in self.as_dict().items())
+        plain = self.as_dict()
+        plain.pop("revisions", None)
+        lines = [f"{name} = {_toml(value)}\n" for name, value in plain.items()]
+        for metric, begins in self.revisions.items():
+            lines += [f"\n[revisions.{metric}]\n", *(f"{nth} = {day}\n" for nth, day in begins.items())]
+        return "".join(lines)
+
+    def revision(self, metric: str, day: date) -> int:
+        """Which revision of a metric's formula counts on a day: the first, unless a later one has begun.
+
+        >>> policy = Policy(revisions={"risk_score": {2: date(2026, 10, 1)}})
+        >>> policy.revision("risk_score", date(2026, 9, 30)), policy.revision("risk_score", date(2026, 10, 1))
+        (1, 2)
+        """
+        return max((nth for nth, begin in self.revisions.get(metric, {}).items() if begin <= day), default=1)
+
+    def turns(self, first: date, last: date) -> tuple[date, ...]:
+        """The days after ``first``, up to ``last``, on which another revision begins to count."""
+        begins = {begin for nths in self.revisions.values() for begin in nths.values()}
+        return tuple(sorted(begin for begin in begins if first < begin <= last))
+
+    def with_revisions(self, asked: Mapping[str, int], since: date) -> "Policy":
+        """This policy with these revisions of these metrics in force from a day on, whatever it says of them."""
+        others = {name: begins for name, begins in self.revisions.items() if name not in asked}
+        later = {name: {nth: since} for name, nth in asked.items() if nth > 1}
+        return msgspec.structs.replace(self, revisions={**others, **later})
 
     @property
     def hash(self) -> str:
@@ -175,6 +214,20 @@ def _listed(values: tuple[str, ...], name: str, choices: tuple[str, ...]) -> Non
             raise unknown(f"name in policy {name}", value, choices)
 
 
+def _begins(metric: str, begins: dict[int, date]) -> None:
+    """Later revisions of one metric: each begins on a day of its own, in their order."""
+    where = f"revisions.{metric[:WORD]}"
+    _check(
+        bool(NAME.fullmatch(metric)) and bool(begins), where, "a metric, with the day each revision begins on"
+    )
+    _check(
+        all(type(nth) is int and 2 <= nth <= LAST_REVISION for nth in begins), where, f"2 to {LAST_REVISION}"
+    )
+    days = [begins[nth] for nth in sorted(begins)]
+    _check(all(type(day) is date and FIRST_BEGIN <= day <= LAST_BEGIN for day in days), where, BEGINS)
+    _check(all(one < other for one, other in pairwise(days)), where, "a later revision begins on a later day")
+
+
 def _time_zone(name: str) -> None:
     if name != "UTC" and name not in _time_zones():
         near = suggest(name, _time_zones())
@@ -192,6 +245,11 @@ def _time_zones() -> set[str]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
+    if isinstance(value, dict):
+        return {
+            metric: {str(nth): begins[nth].isoformat() for nth in sorted(begins)}
+            for metric, begins in sorted(value.items())
+        }
     return list(value) if isinstance(value, tuple) else value
 
 

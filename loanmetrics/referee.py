@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHARDED = ("loans", "schedule", "repayments")
 SINGLE = ("cells", "officers", "channels", "methods", "holidays", "par15")
+LATER = {("risk_score", 2): ("loan_age_days", "days_since_repayment")}
 EPOCH = date(1970, 1, 1)
 
 Facts: TypeAlias = "duckdb.DuckDBPyConnection | Path | str"
@@ -28,8 +29,15 @@ Facts: TypeAlias = "duckdb.DuckDBPyConnection | Path | str"
 
 def cells(facts: Facts, as_of: date, policy: Policy) -> "pl.DataFrame":
     """Every measure per (officer_id, region, branch), sorted by them; money in minor units."""
-    query = "SELECT * FROM cell_measures ORDER BY officer_id, region, branch"
+    query = f"SELECT * {_without_later(policy)} FROM cell_measures ORDER BY officer_id, region, branch"
     return _ask(facts, query, parameters(as_of, policy) | {"ever": False})
+
+
+def _without_later(policy: Policy) -> str:
+    """Measures that only a later revision of a metric rests on are left out where the policy names none."""
+    later = [names for (metric, nth), names in LATER.items() if nth not in policy.revisions.get(metric, {})]
+    left_out = ", ".join(name for names in later for name in names)
+    return f"EXCLUDE ({left_out})" if left_out else ""
 
 
 def loans(facts: Facts, as_of: date, policy: Policy) -> "pl.DataFrame":

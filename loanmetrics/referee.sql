@@ -396,6 +396,9 @@ state_sums AS (
            sum(r.prev_balance) FILTER (WHERE dpd BETWEEN 7 AND 30) AS moved_to_7to30,
            sum(frr_due) AS fees_due,
            sum(least(paid_fees, frr_due)) AS fees_collected,
+           sum($as_of - l.disbursed) FILTER (WHERE on_book) AS loan_age_days,
+           sum($as_of - greatest(l.disbursed, coalesce(last_cash_day, l.disbursed)))
+               FILTER (WHERE on_book) AS days_since_repayment,
            count(*) FILTER (WHERE on_book OR in_cohort) AS live_loans
     FROM state
     JOIN loans l USING (loan, cell)
@@ -518,6 +521,8 @@ cell_measures AS (
            coalesce(backdated_count, 0)::BIGINT AS backdated_count,
            coalesce(reversals_count, 0)::BIGINT AS reversals_count,
            coalesce(float_gap_count, 0)::BIGINT AS float_gap_count,
+           coalesce(loan_age_days, 0)::BIGINT AS loan_age_days,
+           coalesce(days_since_repayment, 0)::BIGINT AS days_since_repayment,
            coalesce(live_loans > 0, FALSE)::BIGINT AS total_officers,
            coalesce(live_loans > 0 AND float_gap_count > 0, FALSE)::BIGINT AS float_gap_officers
     FROM loan_cells

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from loanmetrics.engine.catalogue import RANK_ABOUT, Catalogue, load
+from loanmetrics.engine.catalogue import RANK_ABOUT, Catalogue, everything
 from loanmetrics.engine.measures import LOAN_COLUMNS
 from loanmetrics.engine.metric import Example, Measure, Metric
 
@@ -14,7 +14,10 @@ A **measure** is a count or a sum over loans: it adds over any split of the book
 measures and metrics, evaluated after summing: a branch is a ratio of sums, never a mean of ratios. No data is null
 with a reason, not zero.
 Money is kept in integer minor units; a score is rounded to 9 decimals, then half away from zero to an integer.
-What the definitions leave open is settled in [conventions.md](conventions.md)."""
+What the definitions leave open is settled in [conventions.md](conventions.md).
+
+A metric may have later **revisions**. Revision 1 counts, unless the lender's policy names the day from which another
+one does: `[revisions.risk_score]` with `2 = 2026-10-01`. Days before it keep what they were."""
 KINDS = {
     "sum": "summed over loans",
     "distinct": "officers counted once, where any loan qualifies",
@@ -27,7 +30,7 @@ def markdown(catalogue: Catalogue) -> str:
     blocks = [
         INTRO,
         "## Metrics",
-        *(_metric(metric) for metric in sorted(catalogue.metrics.values(), key=lambda metric: metric.name)),
+        *(_metric(it) for name in sorted(catalogue.metrics) for it in catalogue.revisions[name]),
         f"### rank\n\n{RANK_ABOUT}",
         "## Measures",
         "\n".join(_measures(catalogue)),
@@ -39,7 +42,7 @@ def markdown(catalogue: Catalogue) -> str:
 
 def _metric(metric: Metric) -> str:
     lines = [
-        f"### {metric.name}",
+        f"### {metric.name}{f', revision {metric.revision}' if metric.revision > 1 else ''}",
         "",
         f"**{metric.title}** ({metric.unit}, revision {metric.revision}). {metric.about}",
         "",
@@ -66,12 +69,19 @@ def _number(value: float | None) -> str:
 
 def _measures(catalogue: Catalogue) -> Iterator[str]:
     yield "| measure | unit | meaning | per loan | |\n|---|---|---|---|---|"
+    later = {
+        measure.name: f"; for revision {it.revision} of {name} only"
+        for name, every in catalogue.revisions.items()
+        for it in every[1:]
+        for measure in it.measures
+    }
     for measure in catalogue.measures.values():
-        yield _row(measure)
+        yield _row(measure, later.get(measure.name, ""))
 
 
-def _row(measure: Measure) -> str:
-    return f"| {measure.name} | {measure.unit} | {measure.about} | `{measure.sql}` | {KINDS[measure.kind]} |"
+def _row(measure: Measure, note: str) -> str:
+    how = f"{KINDS[measure.kind]}{note}"
+    return f"| {measure.name} | {measure.unit} | {measure.about} | `{measure.sql}` | {how} |"
 
 
 def _column(named: tuple[str, str]) -> str:
@@ -80,4 +90,4 @@ def _column(named: tuple[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(load()), end="")
+    print(markdown(everything()), end="")

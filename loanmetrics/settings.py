@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from loanmetrics.engine.catalogue import check_revisions
 from loanmetrics.errors import UsageError, unknown
 from loanmetrics.policy import CONTROL, Policy, parsed
 
@@ -178,7 +179,11 @@ def connect_url(settings: Settings) -> Iterator[str]:
 
 def load_policy(path: Path | None) -> Policy:
     """The policy of a TOML file; without one, the canonical defaults."""
-    return Policy() if path is None else Policy.from_toml(_text(path, "policy"))
+    if path is None:
+        return Policy()
+    policy = Policy.from_toml(_text(path, "policy"))
+    check_revisions(policy)
+    return policy
 
 
 def share_metrics(folder: Path) -> None:

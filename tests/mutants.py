@@ -15,6 +15,43 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "no loan is silent for longer than it is old",
+        "engine/state.py",
+        "np.maximum(disbursed, paid)",
+        "paid",
+    ),
+    Mutant(
+        "every loan has a last payment of its own",
+        "engine/state.py",
+        "return latest(rows.loan[brought], rows.day[brought], len(self.ledger.loans), NEVER)",
+        "return latest(rows.loan[brought][:1], rows.day[brought][:1], len(self.ledger.loans), NEVER)",
+    ),
+    Mutant(
+        "off the book nothing ages",
+        "engine/state.py",
+        '"loan_age": np.where(self.now.on_book, day - disbursed, 0)',
+        '"loan_age": day - disbursed',
+    ),
+    Mutant(
+        "the second score loses 40 for silence",
+        "engine/metrics/risk_score.py",
+        'Term("repayment_delay", 40,',
+        'Term("repayment_delay", 30,',
+    ),
+    Mutant(
+        "the second score loses for the yield that is missing",
+        "engine/metrics/risk_score.py",
+        '"1 - ayr"',
+        '"ayr"',
+    ),
+    Mutant(
+        "the second index is not multiplied by channel purity",
+        "engine/metrics/dqi.py",
+        "formula=weighted(50, 35, 15)",
+        'formula=f"{weighted(50, 35, 15)} * {PURITY}"',
+    ),
+    Mutant("a revision counts from its day on", "policy.py", "if begin <= day", "if begin < day"),
+    Mutant(
         "due on the day is not overdue",
         "engine/calendar.py",
         "return day + 1 if self.inclusive else day",

@@ -35,6 +35,8 @@ MEASURES = (
     "on_time_installments channel_known_count pure_channel_count waivers_amount total_entries "
     "backdated_count reversals_count float_gap_count total_officers float_gap_officers"
 ).split()
+# What only a later revision of a metric rests on, measured where the policy names it (convention 38).
+LATER = {("risk_score", 2): ("loan_age_days", "days_since_repayment")}
 FINDINGS = (
     "schedule_total_mismatch principal_mismatch unsplit_payment closed_without_date reopened_after_close "
     "channel_unknown payment_before_disbursement reversal_before_payment due_before_disbursement "
@@ -719,6 +721,23 @@ def loan_risk(row: dict[str, Any], officers_largest: int) -> Fraction:
 # --- Measures (section 4) -----------------------------------------------------------------------------------
 
 
+def measured(policy: Policy) -> list[str]:
+    """The names of all measures under a policy."""
+    named = [names for (metric, nth), names in LATER.items() if nth in policy.revisions.get(metric, {})]
+    return [*MEASURES, *(name for names in named for name in names)]
+
+
+def age_measures(loan: Loan, day: date, now: Stand, policy: Policy) -> Measures:
+    """Days since disbursement and since the last money that counts, of loans on the book (convention 38)."""
+    if not now.on_book or 2 not in policy.revisions.get("risk_score", {}):
+        return {}
+    paid = [entry.paid_on for _, entry in now.rows if entry.cash]
+    return {
+        "loan_age_days": (day - loan.disbursed).days,
+        "days_since_repayment": (day - max([loan.disbursed, *paid])).days,
+    }
+
+
 def book_measures(loan: Loan, now: Stand) -> Measures:
     """What stands on the book."""
     if not now.on_book:
@@ -853,6 +872,7 @@ def loan_measures(loan: Loan, day: date, facts: Facts, used: set[str], days: Day
         {"total_disbursed_count": 1, "total_disbursed_amount": loan.amount},
         {"amount_due_7d": amount_due(loan, day, now, policy)},
         book_measures(loan, now),
+        age_measures(loan, day, now, policy),
         first_payment_measures(loan, day, now, policy),
         roll_measures(loan, day, now, days),
         fee_measures(loan, day, now, policy),
@@ -865,10 +885,11 @@ def loan_measures(loan: Loan, day: date, facts: Facts, used: set[str], days: Day
 def cell_measures(facts: Facts, day: date, days: Days, frozen: Sequence[Row]) -> dict[CellKey, Measures]:
     """Sums per (officer, region, branch)."""
     cells: dict[CellKey, Measures] = {}
+    names = measured(days.policy)
     used, active = channels_used(facts, day), set()
     for loan in facts.loans.values():
         parts = loan_measures(loan, day, facts, used, days)
-        add(cells, loan.cell, parts)
+        add(cells, loan.cell, parts, names)
         cohort = loan.disbursed <= day and within(loan.disbursed, day, days.policy.cohort_days)
         if cohort or any(part.get("active_loans") for part in parts):
             active.add(loan.cell)
@@ -886,22 +907,24 @@ def add_mid_month(
     rows = [row for row in frozen if row["snapshot_date"] == mid]
     for row in rows:
         key = (row["officer_id"], row["region"], row["branch"])
-        add(cells, key, [{"par15_mid_month": minor(row["par15_exposure"])}])
+        add(cells, key, [{"par15_mid_month": minor(row["par15_exposure"])}], measured(days.policy))
     if not rows:
         for loan in facts.loans.values():
-            add(cells, loan.cell, [{"par15_mid_month": par15(loan, mid, days)}])
+            add(cells, loan.cell, [{"par15_mid_month": par15(loan, mid, days)}], measured(days.policy))
 
 
-def add(cells: dict[CellKey, Measures], key: CellKey, parts: Iterable[Measures]) -> None:
-    sums = cells.setdefault(key, dict.fromkeys(MEASURES, 0))
+def add(
+    cells: dict[CellKey, Measures], key: CellKey, parts: Iterable[Measures], names: Sequence[str]
+) -> None:
+    sums = cells.setdefault(key, dict.fromkeys(names, 0))
     for part in parts:
         for name, value in part.items():
             sums[name] += value
 
 
-def summed(cells: Mapping[CellKey, Measures]) -> Measures:
+def summed(cells: Mapping[CellKey, Measures], policy: Policy) -> Measures:
     """The measures of a group of cells: sums, and officers counted once."""
-    total = {name: sum(cell[name] for cell in cells.values()) for name in MEASURES}
+    total = {name: sum(cell[name] for cell in cells.values()) for name in measured(policy)}
     for name in DISTINCT:
         total[name] = len({officer for (officer, _, _), cell in cells.items() if cell[name]})
     return total
@@ -948,11 +971,19 @@ def exact_ratios(m: Measures) -> dict[str, Fraction | None]:
     }
 
 
-def exact_risk(m: Measures) -> Fraction | None:
+def in_force(policy: Policy, metric: str, day: date) -> int:
+    """The revision of a metric that counts on a day: the last one that has begun, the first where none has."""
+    begun = [nth for nth, begin in policy.revisions.get(metric, {}).items() if begin <= day]
+    return max([1, *begun])
+
+
+def exact_risk(m: Measures, policy: Policy, day: date) -> Fraction | None:
     """The risk score before any rounding."""
     r = exact_ratios(m)
     if r["float_gap_share"] is None:
         return None
+    if in_force(policy, "risk_score", day) == 2:
+        return second_risk(m, r)
     return (
         100
         - penalty(20, r["porr"])
@@ -967,20 +998,36 @@ def exact_risk(m: Measures) -> Fraction | None:
     )
 
 
-def exact_dqi(m: Measures, policy: Policy) -> Fraction | None:
-    """The delinquency quality index before any rounding: the weights of what is known make one."""
-    r, risk = exact_ratios(m), exact_risk(m)
-    components = (
-        (Fraction(40, 100), None if risk is None else risk / 100),
-        (Fraction(35, 100), r["on_time_rate"]),
-        (Fraction(25, 100), short_of_one(r["fimr"])),
+def second_risk(m: Measures, r: Mapping[str, Fraction | None]) -> Fraction:
+    """Revision 2: 100 - 20 PORR - 15 FIMR - 10 Roll - 40 (1 - RDR) - 15 (1 - min(AYR, 1)); no evidence, no penalty."""
+    share = ratio(m["days_since_repayment"], m["loan_age_days"])
+    rdr = None if share is None else clamp(1 - share / Fraction(1, 4))
+    ayr = None if r["ayr"] is None else min(r["ayr"], Fraction(1))
+    return (
+        100
+        - penalty(20, r["porr"])
+        - penalty(15, r["fimr"])
+        - penalty(10, r["roll"])
+        - penalty(40, short_of_one(rdr))
+        - penalty(15, short_of_one(ayr))
     )
+
+
+DQI_WEIGHTS = {1: (40, 35, 25), 2: (50, 35, 15)}
+
+
+def exact_dqi(m: Measures, policy: Policy, day: date) -> Fraction | None:
+    """The disbursement quality index before any rounding: the weights of what is known make one."""
+    r, risk = exact_ratios(m), exact_risk(m, policy, day)
+    revision = in_force(policy, "dqi", day)
+    values = (None if risk is None else risk / 100, r["on_time_rate"], short_of_one(r["fimr"]))
+    components = [(Fraction(w, 100), value) for w, value in zip(DQI_WEIGHTS[revision], values, strict=True)]
     known = [(weight, value) for weight, value in components if value is not None]
     if not known:
         return None
     weights = sum((weight for weight, _ in known), Fraction(0))
     mean = sum((weight * value for weight, value in known), Fraction(0)) / weights
-    purity = r["channel_purity"] if policy.dqi_uses_channel_purity else None
+    purity = r["channel_purity"] if policy.dqi_uses_channel_purity and revision == 1 else None
     return 100 * mean * (1 if purity is None else purity)
 
 
@@ -1021,10 +1068,10 @@ def bands(r: dict[str, Fraction | None], risk: int | None, dqi: int | None) -> F
     }
 
 
-def metrics(m: Measures, policy: Policy) -> Figures:
-    """Every metric of a group from its measures, and the bands."""
-    r, risk = exact_ratios(m), exact_risk(m)
-    risk_score, dqi = score(risk), score(exact_dqi(m, policy))
+def metrics(m: Measures, policy: Policy, day: date) -> Figures:
+    """Every metric of a group from its measures on a day, and the bands."""
+    r, risk = exact_ratios(m), exact_risk(m, policy, day)
+    risk_score, dqi = score(risk), score(exact_dqi(m, policy, day))
     figures: Figures = {name: None if value is None else float(value) for name, value in r.items()}
     return {
         **figures,
@@ -1037,9 +1084,9 @@ def metrics(m: Measures, policy: Policy) -> Figures:
     }
 
 
-def group(cells: Mapping[CellKey, Measures], policy: Policy) -> Figures:
-    sums = summed(cells)
-    return {**sums, **metrics(sums, policy)}
+def group(cells: Mapping[CellKey, Measures], policy: Policy, day: date) -> Figures:
+    sums = summed(cells, policy)
+    return {**sums, **metrics(sums, policy, day)}
 
 
 def split_cells(
@@ -1068,11 +1115,11 @@ def ranks(scores: Mapping[str, tuple[Fraction, Fraction | None]]) -> dict[str, i
     return {key: 1 + order.index(value) for key, value in mixed.items()}
 
 
-def officer_ranks(officers: Mapping[str, Measures], policy: Policy) -> dict[str, int]:
+def officer_ranks(officers: Mapping[str, Measures], policy: Policy, day: date) -> dict[str, int]:
     """Ranks of those who have a risk score and enough loans; the others are unranked."""
     scores = {}
     for officer_id, sums in officers.items():
-        risk = exact_risk(sums)
+        risk = exact_risk(sums, policy, day)
         if risk is not None and sums["active_loans"] >= policy.min_rank_loans:
             scores[officer_id] = (risk, exact_ratios(sums)["ayr"])
     return ranks(scores)
@@ -1081,11 +1128,13 @@ def officer_ranks(officers: Mapping[str, Measures], policy: Policy) -> dict[str,
 # --- Groups, findings, the answer ---------------------------------------------------------------------------
 
 
-def officer_rows(cells: Mapping[CellKey, Measures], facts: Facts, policy: Policy) -> dict[str, Figures]:
+def officer_rows(
+    cells: Mapping[CellKey, Measures], facts: Facts, policy: Policy, day: date
+) -> dict[str, Figures]:
     everyone = sorted({*facts.officers, *(officer for officer, _, _ in cells)})
     own = {who: {key: cell for key, cell in cells.items() if key[0] == who} for who in everyone}
-    sums = {who: summed(found) for who, found in own.items()}
-    place_of = officer_ranks(sums, policy)
+    sums = {who: summed(found, policy) for who, found in own.items()}
+    place_of = officer_ranks(sums, policy, day)
     rows: dict[str, Figures] = {}
     for who in everyone:
         home = facts.officers.get(who, {})
@@ -1094,7 +1143,7 @@ def officer_rows(cells: Mapping[CellKey, Measures], facts: Facts, policy: Policy
             "region": named(home.get("region"), tables.UNKNOWN),
             "branch": named(home.get("branch"), tables.UNKNOWN),
             **sums[who],
-            **metrics(sums[who], policy),
+            **metrics(sums[who], policy, day),
             "rank": place_of.get(who),
         }
     return rows
@@ -1153,8 +1202,8 @@ def evaluate(
         findings=find(facts, as_of, days),
         loans=loan_rows(facts, as_of, days, every_day),
         cells=cells,
-        officers=officer_rows(cells, facts, policy),
-        branches={name: group(own, policy) for name, own in branches.items()},
-        regions={name: group(own, policy) for name, own in regions.items()},
-        book=group(cells, policy),
+        officers=officer_rows(cells, facts, policy, as_of),
+        branches={name: group(own, policy, as_of) for name, own in branches.items()},
+        regions={name: group(own, policy, as_of) for name, own in regions.items()},
+        book=group(cells, policy, as_of),
     )

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,23 @@ MONEY = FEW.map(units)
 LENT = st.one_of(st.integers(1, 9), st.integers(10, 60), st.sampled_from([5, 100, 1_234_567_89]))
 DUE_MINOR = st.one_of(FEW, st.just(5), LENT)
 SOON = st.integers(-2, 9)
+# Later revisions that count on all, on some or on none of the days looked at.
+REVISIONS: list[dict[str, dict[int, date]]] = [
+    {},
+    {"risk_score": {2: date(2026, 3, 15)}},
+    {"dqi": {2: date(2026, 1, 1)}},
+    {},
+    {"risk_score": {2: date(2026, 2, 1)}, "dqi": {2: date(2026, 3, 16)}},
+    {"risk_score": {2: date(2027, 1, 1)}},
+]
+
+
+def revised(policy: Policy) -> Policy:
+    """The policy with revisions that follow from all else it says."""
+    chosen = REVISIONS[int(policy.hash, 16) % len(REVISIONS)]
+    return msgspec.structs.replace(policy, revisions=chosen)
+
+
 POLICIES = st.builds(
     Policy,
     time_zone=st.sampled_from(["UTC", "Africa/Lagos", "America/New_York"]),
@@ -128,7 +146,7 @@ POLICIES = st.builds(
     pure_channels=st.sampled_from([("Direct",), ("Agent", "Web"), ()]),
     dqi_uses_channel_purity=st.sampled_from([True, False]),
     min_rank_loans=st.sampled_from([5, 1, 0]),
-)
+).map(revised)
 TERMS = st.fixed_dictionaries(
     {
         "officer_id": st.sampled_from(["A", "B", "C", None]),

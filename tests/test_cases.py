@@ -88,15 +88,17 @@ def test_the_referees_cells(name: str) -> None:
 
 @each_formula
 def test_the_engines_formulas(formula: Formula) -> None:
-    measures = pl.DataFrame({name: [formula.measures.get(name, 0)] for name in CATALOGUE.measures})
     book, _ = support.book_of({}, support.SAMPLE_DAY, formula.policy)
-    _assert_figures(formula.metrics, run.evaluate(measures, book, CATALOGUE).row(0, named=True))
+    catalogue = load(formula.policy, book.as_of)
+    measures = pl.DataFrame({name: [formula.measures.get(name, 0)] for name in catalogue.measures})
+    _assert_figures(formula.metrics, run.evaluate(measures, book, catalogue).row(0, named=True))
 
 
 @each_formula
 def test_the_oracles_formulas(formula: Formula) -> None:
-    measures = dict.fromkeys(oracle.MEASURES, 0) | dict(formula.measures)
-    _assert_figures(formula.metrics, _banded(oracle.metrics(measures, formula.policy)))
+    measures = dict.fromkeys(oracle.measured(formula.policy), 0) | dict(formula.measures)
+    told = oracle.metrics(measures, formula.policy, support.SAMPLE_DAY)
+    _assert_figures(formula.metrics, _banded(told))
 
 
 @each_ranking
@@ -141,9 +143,10 @@ def _book(name: str) -> tuple[Book, Intake]:
 
 
 def _groups(cells: pl.DataFrame, book: Book) -> Groups:
-    officers = results.officers(cells, book, CATALOGUE)
-    branches = results.branches(cells, book, CATALOGUE)
-    whole = results.branches(cells, book, CATALOGUE, by=())
+    catalogue = load(book.policy, book.as_of)
+    officers = results.officers(cells, book, catalogue)
+    branches = results.branches(cells, book, catalogue)
+    whole = results.branches(cells, book, catalogue, by=())
     return Groups(_keyed(officers, "officer_id"), _keyed(branches, "branch"), whole.row(0, named=True))
 
 

@@ -48,6 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
 
 COMMANDS = [
     *("", "load", "compute", "diff", "serve", "verify", "worker", "show", "show officers", "show branches"),
+    *("show officer", "show loans", "whatif", "explain"),
     *("metrics", "runs", "migrate"),
     *("config", "config check", "config show", "audit", "audit verify", "audit history"),
     *("members", "members add", "members list", "members disable", "members enable", "members set-role"),

@@ -22,7 +22,7 @@ from loanmetrics.engine.catalogue import load
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.policy import Policy
 from tests import laws, oracle, support
-from tests.cases import FORMULAS, RANKINGS, balances, lateness, people, reversals, waivers
+from tests.cases import FORMULAS, RANKINGS, balances, lateness, people, reversals, revisions, waivers
 from tests.cases.case import Ranking
 from tests.mutants import MUTANTS, Mutant
 
@@ -36,6 +36,7 @@ SHARP = [
     *waivers.CASES,
     *people.CASES,
     *reversals.CASES,
+    *revisions.CASES,
     replace(UNPAID, name="60 days late", as_of=date(2026, 4, 30)),
     replace(UNPAID, name="7 days late a week ago", as_of=date(2026, 3, 15)),
     replace(UNPAID, name="35 days late, 5 a month ago", as_of=date(2026, 4, 5), policy=Policy(roll_days=30)),
@@ -85,10 +86,13 @@ def _verdicts(exhibits: Sequence[Exhibit]) -> Iterator[str]:
 
 
 def _formula(facts: Facts, measures: Mapping[str, int], policy: Policy) -> Iterable[str]:
-    whole = dict.fromkeys(oracle.MEASURES, 0) | dict(measures)
-    ours = run.evaluate(pl.DataFrame(whole), Book(facts, date(2026, 3, 16), policy), load())
+    day = support.SAMPLE_DAY
+    whole = dict.fromkeys(oracle.measured(policy), 0) | dict(measures)
+    ours = run.evaluate(pl.DataFrame(whole), Book(facts, day, policy), load(policy, day))
     return laws.differing(
-        "metrics", {(): ours.row(0, named=True)}, {(): whole | oracle.metrics(whole, policy)}
+        "metrics",
+        {(): ours.row(0, named=True)},
+        {(): whole | oracle.metrics(whole, policy, day)},
     )
 
 

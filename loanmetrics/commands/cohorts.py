@@ -14,6 +14,7 @@ from loanmetrics.formatting import cell
 if TYPE_CHECKING:
     import polars as pl
 
+    from loanmetrics.export import About
     from loanmetrics.jobs.cohorts import Cohorts
     from loanmetrics.jobs.days import Where
 
@@ -60,7 +61,8 @@ def roll_matrix(
 
     settings, where = shared.settings(), _where(officer, region, branch)
     found = job.matrix(settings, first.date(), shared.day(as_of), where, by.value)
-    if _written(found, format_, output):
+    about = found.about("Roll matrix", since=first.date(), by=by.value, **_given(officer, region, branch))
+    if _written(found, about, format_, output):
         return
     share = "loans_share" if what is What.LOANS else "balance_share"
     size = "loans" if what is What.LOANS else "balance"
@@ -84,7 +86,8 @@ def vintages(
     from loanmetrics.jobs import cohorts as job
 
     found = job.ever(shared.settings(), dpd, shared.day(as_of), _where(officer, region, branch), by.value)
-    if _written(found, format_, output):
+    about = found.about("Vintages", dpd=dpd, by=by.value, **_given(officer, region, branch))
+    if _written(found, about, format_, output):
         return
     share = "ever_loans_share" if what is What.LOANS else "ever_amount_share"
     size = "loans" if what is What.LOANS else "amount"
@@ -113,7 +116,9 @@ def certainty(
     from loanmetrics.jobs import cohorts as job
 
     found = job.trust(shared.settings(), metric, shared.day(as_of), by.value)
-    shared.print_frame(found.rows, ",".join(found.rows.columns), format_, output, kinds=COHORTS)
+    about = found.about("Certainty", metric=metric, by=by.value)
+    columns = ",".join(found.rows.columns)
+    shared.print_frame(found.rows, columns, format_, output, kinds=COHORTS, about=about)
 
 
 def _where(officer: list[str] | None, region: list[str] | None, branch: list[str] | None) -> "Where":
@@ -122,13 +127,19 @@ def _where(officer: list[str] | None, region: list[str] | None, branch: list[str
     return Where(officer or (), region or (), branch or ())
 
 
-def _written(found: "Cohorts", format_: shared.Format | None, output: Path | None) -> bool:
+def _given(
+    officer: list[str] | None, region: list[str] | None, branch: list[str] | None
+) -> dict[str, list[str] | None]:
+    return {"officer_id": officer, "region": region, "branch": branch}
+
+
+def _written(found: "Cohorts", about: "About", format_: shared.Format | None, output: Path | None) -> bool:
     """Whether the result was asked for by a machine."""
     from loanmetrics.display.kinds import COHORTS
 
     if shared.format_of(format_, output) is shared.Format.TABLE:
         return False
-    shared.print_frame(found.rows, "", format_, output, kinds=COHORTS)
+    shared.print_frame(found.rows, "", format_, output, kinds=COHORTS, about=about)
     return True
 
 

@@ -33,6 +33,7 @@ def diff(
 ) -> None:
     """Show which figures differ between two runs, and what made them: payments, edits, time, policy."""
     from loanmetrics import console
+    from loanmetrics.export import About
     from loanmetrics.jobs import catalogue
     from loanmetrics.jobs import diff as job
 
@@ -41,7 +42,11 @@ def diff(
         shared.settings(), earlier, later, officer, branch, metric or (), everyone=output is not None
     )
     if output:
-        console.write_frame(job.in_units(made.causes, catalogue.kinds()), format_, output, {})
+        given = {"from run": earlier, "officer": officer, "branch": branch, "metric": metric}
+        filters = {name: value for name, value in given.items() if value}
+        about = About("What changed between two runs", later, later, made.days[1], None, filters)
+        causes = job.in_units(made.causes, catalogue.kinds())
+        console.write_frame(causes, format_, output, {}, about, catalogue.definitions())
     _print(made, catalogue.kinds())
 
 

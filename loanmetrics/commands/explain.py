@@ -69,14 +69,19 @@ def _day(as_of: datetime | None, last: datetime | None) -> date | None:
 
 def _write(made: "Explained", output: Path, format_: shared.Format) -> None:
     from loanmetrics import console
+    from loanmetrics.export import About
     from loanmetrics.jobs import catalogue
     from loanmetrics.jobs.diff import in_units
 
-    kinds = catalogue.kinds()
+    kinds, definitions = catalogue.kinds(), catalogue.definitions()
+    given = {"officer_id": made.officer_id, "metric": made.metric.name}
+    since = {"from": made.since.day, "known then by": made.since.run_id} if made.since else {}
+    about = About("Why a figure is what it is", made.run_id, made.run_id, made.day, None, {**given, **since})
     if made.since:
-        console.write_frame(in_units(made.since.causes, kinds), format_, output, {})
+        causes = in_units(made.since.causes, kinds)
+        console.write_frame(causes, format_, output, {}, about, definitions)
     else:
-        console.write_frame(made.loans, format_, output, kinds)
+        console.write_frame(made.loans, format_, output, kinds, about, definitions)
 
 
 def _print_figure(made: "Explained") -> None:

@@ -14,6 +14,7 @@ from loanmetrics.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from loanmetrics.export import About
     from loanmetrics.policy import Policy
     from loanmetrics.settings import Settings
 
@@ -94,8 +95,12 @@ def print_frame(
     output: Path | None,
     asked: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
+    about: "About | None" = None,
 ) -> None:
-    """``asked`` columns are shown whatever else is; ``kinds`` are those of other columns than figures'."""
+    """``asked`` columns are shown whatever else is; ``kinds`` are those of other columns than figures'.
+
+    ``about`` says in files what they are.
+    """
     from loanmetrics import console
     from loanmetrics.jobs import catalogue
 
@@ -105,4 +110,5 @@ def print_frame(
     if chosen is Format.TABLE:
         console.show_frame(frame, known, catalogue.band_columns(), columns=wanted, asked=asked)
     else:
-        console.write_frame(console.pick(frame, wanted), chosen, output, known)
+        picked = console.pick(frame, wanted)
+        console.write_frame(picked, chosen, output, known, about, catalogue.definitions())

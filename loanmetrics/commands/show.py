@@ -1,12 +1,14 @@
 """Published figures."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loanmetrics.commands import shared
 from loanmetrics.commands.shared import AsOf, Columns, FormatOption, Output
+from loanmetrics.errors import UsageError
 
 show = typer.Typer(help="Show published figures.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -15,6 +17,12 @@ SCREEN = 50
 Branch = Annotated[str | None, typer.Option(help="Only this branch.")]
 Band = Annotated[str | None, typer.Option(help="Only this risk band: Green, Watch, Amber, Red.")]
 Sort = Annotated[str | None, typer.Option(help="Sort by this column; -column sorts descending.")]
+Revision = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METRIC=N", help="Add a metric by another revision of its formula; may be repeated."
+    ),
+]
 Worst = Annotated[int | None, typer.Option(min=1, help="Only the N lowest risk scores, lowest first.")]
 
 
@@ -28,6 +36,7 @@ def officers(
     why: Annotated[
         bool, typer.Option("--why", help="Add the two costliest terms of each risk score.")
     ] = False,
+    revision: Revision = None,
     columns: Columns = "",
     format_: FormatOption = None,
     output: Output = None,
@@ -35,10 +44,10 @@ def officers(
     """One row per officer, as last published (or as of a day)."""
     from loanmetrics.jobs import show as job
 
-    frame = job.officers(shared.settings(), shared.day(as_of), branch, band, sort, worst)
-    if why:
-        frame = frame.join(job.reasons(frame), on="officer_id", how="left", maintain_order="left")
-    shared.print_frame(frame, columns, format_, output, asked=["why"] if why else [])
+    choice = job.Choice(branch, band, sort, worst, job.read(revision or ()))
+    found = job.officers(shared.settings(), shared.day(as_of), choice, why=why)
+    added = [*job.called(choice), *([job.WHY] if why else [])]
+    shared.print_frame(found.rows, columns, format_, output, asked=added, about=found.about)
 
 
 @show.command()
@@ -48,6 +57,7 @@ def branches(
     band: Band = None,
     sort: Sort = None,
     worst: Worst = None,
+    revision: Revision = None,
     columns: Columns = "",
     format_: FormatOption = None,
     output: Output = None,
@@ -55,12 +65,25 @@ def branches(
     """One row per branch, as last published (or as of a day)."""
     from loanmetrics.jobs import show as job
 
-    shared.print_frame(
-        job.branches(shared.settings(), shared.day(as_of), branch, band, sort, worst),
-        columns,
-        format_,
-        output,
-    )
+    choice = job.Choice(branch, band, sort, worst, job.read(revision or ()))
+    found = job.branches(shared.settings(), shared.day(as_of), choice)
+    shared.print_frame(found.rows, columns, format_, output, asked=job.called(choice), about=found.about)
+
+
+@show.command()
+def officer(
+    officer_id: Annotated[str, typer.Argument(metavar="OFFICER", help="Who.")],
+    output: Annotated[Path, typer.Option(metavar="FILE.pdf", help="Write the sheet to this PDF file.")],
+    as_of: AsOf = None,
+) -> None:
+    """Write one officer's sheet: figures with definitions, points per term, 90 days, the riskiest loans."""
+    from loanmetrics import console
+    from loanmetrics.jobs import officer_sheet as job
+
+    if output.suffix.lower() != ".pdf":
+        raise UsageError(f"{output.name} is no PDF", "name the file .pdf; show officers writes tables")
+    day = job.save(shared.settings(), officer_id, shared.day(as_of), output)
+    console.say(f"{output}: officer {officer_id} as of {day}")
 
 
 class Tagged(StrEnum):
@@ -105,6 +128,6 @@ def loans(
     if day is not None:
         shared.computable(day, shared.today(shared.policy(settings, None)))
     found = job.loans(settings, day, job.Choice(where, metric, tagged, sort, most))
-    shared.print_frame(found.rows, columns, format_, output, found.measures, job.kinds())
+    shared.print_frame(found.rows, columns, format_, output, found.measures, job.kinds(), about=found.about)
     if len(found.rows) < found.total:
         console.note(f"{found.total - len(found.rows):,} more loans: --limit N or --output FILE")

@@ -37,7 +37,7 @@ def whatif(
     other = shared.policy(settings, policy)
     made = job.whatif(settings, other, shared.day(as_of), shared.day(first), metric or ())
     if shared.format_of(format_, output) is not shared.Format.TABLE:
-        shared.print_frame(made.rows, "", format_, output, kinds={})
+        shared.print_frame(made.rows, "", format_, output, kinds={}, about=made.about)
         return
     _say(made)
     if not made.rows.is_empty():

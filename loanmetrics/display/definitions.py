@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from loanmetrics.display.table import Column, Table
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import everything
 from loanmetrics.engine.metric import Bands, Measure, Metric
 from loanmetrics.errors import unknown
 from loanmetrics.reference import KINDS
@@ -11,7 +11,7 @@ from loanmetrics.reference import KINDS
 
 def define(name: str) -> Metric | Measure:
     """The metric or measure called ``name``, or an error with a hint."""
-    catalogue = load()
+    catalogue = everything()
     found = catalogue.metrics.get(name) or catalogue.measures.get(name)
     if found is None:
         raise unknown("metric or measure", name, [*catalogue.metrics, *catalogue.measures])

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final
 
-from loanmetrics.engine.catalogue import RANK_ABOUT, load
+from loanmetrics.engine.catalogue import RANK_ABOUT, derived_columns, everything
+from loanmetrics.engine.metric import Metric
 from loanmetrics.tables import LOAN_STATE, LOANS
 
 COHORTS: Final = {
@@ -44,20 +45,29 @@ def kinds_in(columns: Collection[str]) -> dict[str, str]:
 @cache
 def _known() -> dict[str, str]:
     states = {column.name: str(column.kind) for table in (LOANS, LOAN_STATE) for column in table.columns}
-    return {**states, **ACCOUNT, **dict(load().columns), "rank": "int", "loan_risk_score": "points"}
+    figures = dict(derived_columns())
+    beside = {called: figures[name] for it in _revised() for name, called in it.beside.items()}
+    return {**states, **ACCOUNT, **figures, **beside, "loan_risk_score": "points"}
+
+
+def _revised() -> list[Metric]:
+    """Every revision of metrics that have several."""
+    return [metric for every in everything().revisions.values() if len(every) > 1 for metric in every]
 
 
 @cache
 def band_columns() -> frozenset[str]:
     """Columns that hold bands."""
-    return BANDS_BESIDE | {metric.band_column for metric in load().metrics.values() if metric.bands}
+    beside = {it.beside[it.band_column] for it in _revised() if it.bands}
+    return BANDS_BESIDE | beside | {it.band_column for it in everything().metrics.values() if it.bands}
 
 
 @cache
 def abouts() -> dict[str, str]:
     """What each figure of the catalogue means, in a sentence."""
-    catalogue = load()
+    catalogue = everything()
     metrics = {metric.name: f"{metric.title}. {metric.about}" for metric in catalogue.metrics.values()}
+    metrics |= {it.beside[it.name]: f"{it.title}, revision {it.revision}. {it.about}" for it in _revised()}
     measures = {measure.name: measure.about for measure in catalogue.measures.values()}
     return {**measures, **metrics, "rank": RANK_ABOUT}
 

@@ -2,8 +2,9 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
@@ -29,10 +30,23 @@ SQL_KINDS: dict[Unit, str] = {
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Measures and metrics by name, the metrics in order of evaluation."""
+    """Measures and metrics by name, the metrics in order of evaluation, each in the revision in force.
+
+    ``revisions`` holds all revisions of each metric, the first one first.
+    """
 
     measures: dict[str, Measure]
     metrics: dict[str, Metric]
+    revisions: Mapping[str, tuple[Metric, ...]] = field(default_factory=dict)
+
+    def on(self, policy: Policy, day: date) -> "Catalogue":
+        """The same measures, and of each metric the revision in force on another day."""
+        chosen = {name: self._in_force(metric, policy, day) for name, metric in self.metrics.items()}
+        return self if chosen == self.metrics else replace(self, metrics=_in_order(chosen, self.measures))
+
+    def _in_force(self, metric: Metric, policy: Policy, day: date) -> Metric:
+        wanted = policy.revision(metric.name, day)
+        return next((it for it in self.revisions.get(metric.name, ()) if it.revision == wanted), metric)
 
     @cached_property
     def columns(self) -> tuple[tuple[str, str], ...]:
@@ -53,6 +67,7 @@ class Catalogue:
                 "bands": str(metric.bands or ""),
                 "when_null": metric.reason,
                 "about": metric.about,
+                "revision": str(metric.revision),
             }
             for metric in self.metrics.values()
         ]
@@ -62,6 +77,10 @@ class Catalogue:
         if name not in self.metrics:
             raise unknown("metric", name, self.metrics)
         return self.metrics[name]
+
+    def revision(self, name: str, wanted: int) -> Metric:
+        """One revision of a metric, in force or not."""
+        return _at(self.revisions.get(name, (self.metric(name),)), wanted)
 
     def measures_of(self, name: str) -> tuple[str, ...]:
         """Names of all measures that a metric or measure rests on, however deep."""
@@ -75,21 +94,92 @@ class Catalogue:
         return tuple(found)
 
 
-def load(also: Iterable[Metric] = ()) -> Catalogue:
-    """Look through the metrics folder and put the metrics in order of evaluation, ``also`` some that are not there."""
-    found = [*(metric for module in _modules() for metric in _declared(module)), *also]
-    metrics = {metric.name: metric for metric in found}
+def load(policy: Policy = Policy(), day: date = date.max, also: Iterable[Metric] = ()) -> Catalogue:
+    """Look through the metrics folder: of each metric the revision in force under a policy on a day, or ever.
+
+    ``also`` adds some that are not there.
+
+    What a later revision rests on is measured on every day, once the policy names it: so a day's sums are those of the
+    day before with other events, and both revisions can be told of the days around its beginning.
+    """
+    revisions = _revisions(also)
+    _check_named(policy, revisions)
+    chosen = {name: _at(every, policy.revision(name, day)) for name, every in revisions.items()}
+    counted = [metric for name, every in revisions.items() for metric in every if _counts(metric, policy)]
     measures = {measure.name: measure for measure in MEASURES}
-    measures |= {measure.name: measure for metric in found for measure in metric.measures}
-    if len(metrics) < len(found) or metrics.keys() & measures.keys():
+    measures |= {measure.name: measure for metric in counted for measure in metric.measures}
+    declared = len(MEASURES) + sum(len(metric.measures) for metric in counted)
+    if len(measures) < declared or chosen.keys() & measures.keys():
         raise UsageError("two metrics or measures share a name", "every name is declared once")
     _insist_on_columns(measures)
-    return Catalogue(measures, {name: metrics[name] for name in _ordered(metrics, measures)})
+    return Catalogue(measures, _in_order(chosen, measures), revisions)
 
 
 def derived_columns() -> tuple[tuple[str, str], ...]:
-    """(name, kind) of every column that the catalogue adds to officer_metrics_daily; branches lack ``rank``."""
-    return (*load().columns, ("rank", "int"))
+    """(name, kind) of every column that the catalogue adds to officer_metrics_daily; branches lack ``rank``.
+
+    Those that only later revisions rest on stand there too, empty until a policy names one.
+    """
+    return (*load().columns, ("rank", "int"), *later_columns())
+
+
+def later_columns() -> tuple[tuple[str, str], ...]:
+    """(name, kind) of the measures that only later revisions rest on."""
+    later = [metric for every in _revisions().values() for metric in every[1:]]
+    return tuple((measure.name, SQL_KINDS[measure.unit]) for metric in later for measure in metric.measures)
+
+
+def everything() -> Catalogue:
+    """The catalogue with every measure that some revision rests on, for pages that tell of them all."""
+    later = {
+        measure.name: measure
+        for every in _revisions().values()
+        for it in every[1:]
+        for measure in it.measures
+    }
+    known = load()
+    return replace(known, measures=known.measures | later)
+
+
+def check_revisions(policy: Policy) -> None:
+    """UsageError if the policy names a metric or a revision that there is not."""
+    if policy.revisions:
+        _check_named(policy, _revisions())
+
+
+def _check_named(policy: Policy, revisions: Mapping[str, tuple[Metric, ...]]) -> None:
+    several = {name: every for name, every in revisions.items() if len(every) > 1}
+    for name, begins in policy.revisions.items():
+        if name not in several:
+            raise unknown("metric with revisions", name, several)
+        for nth in begins:
+            _at(revisions[name], nth)
+
+
+def _at(every: tuple[Metric, ...], wanted: int) -> Metric:
+    for metric in every:
+        if metric.revision == wanted:
+            return metric
+    known = ", ".join(str(metric.revision) for metric in every)
+    raise UsageError(f"{every[0].name} has no revision {wanted}", f"its revisions: {known}")
+
+
+def _counts(metric: Metric, policy: Policy) -> bool:
+    return metric.revision == 1 or metric.revision in policy.revisions.get(metric.name, {})
+
+
+def _revisions(also: Iterable[Metric] = ()) -> dict[str, tuple[Metric, ...]]:
+    """Every metric that is declared, and ``also`` some others, with its revisions in order."""
+    found: dict[str, list[Metric]] = {}
+    for metric in (*(it for module in _modules() for it in _declared(module)), *also):
+        found.setdefault(metric.name, []).append(metric)
+    for name, every in found.items():
+        every.sort(key=lambda metric: metric.revision)
+        if [metric.revision for metric in every] != list(range(1, len(every) + 1)):
+            raise UsageError(
+                f"two metrics or revisions share a name: {name}", "revisions are numbered from 1 on"
+            )
+    return {name: tuple(every) for name, every in found.items()}
 
 
 def _modules() -> list[str]:
@@ -100,6 +190,10 @@ def _declared(module: str) -> tuple[Metric, ...]:
     loaded = importlib.import_module(module)
     many: tuple[Metric, ...] | None = getattr(loaded, "METRICS", None)
     return many if many is not None else (loaded.METRIC,)
+
+
+def _in_order(metrics: dict[str, Metric], measures: dict[str, Measure]) -> dict[str, Metric]:
+    return {name: metrics[name] for name in _ordered(metrics, measures)}
 
 
 def _insist_on_columns(measures: dict[str, Measure]) -> None:

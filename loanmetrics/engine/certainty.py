@@ -52,7 +52,7 @@ def certainty(
     high, low or inside of these; too few under ``Policy.min_rank_loans``. ``shrunk``: the value drawn towards the
     book's, the more the fewer its loans (empirical Bayes).
     """
-    catalogue = load()
+    catalogue = load(book.policy, book.as_of)
     above, below = _measures(catalogue, metric)
     parts = run.each_shard(book, partial(_sums, above=above, below=below), executor)
     cells = book.facts.cells.cast({"cell": pl.Int64}).select("cell", *PLACE)

@@ -1,6 +1,5 @@
 """The published loan state: what a drilldown shows of one loan, columns of ``tables.LOAN_STATE``."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,12 +7,11 @@ import polars as pl
 
 from loanmetrics.engine.calendar import NEVER, Ints
 from loanmetrics.engine.state import State
-from loanmetrics.engine.sums import earliest, latest, picked
+from loanmetrics.engine.sums import earliest, picked
 from loanmetrics.tables import DPD_BUCKETS
 
 # The last day past due of every bucket but the endless one.
 LAST_DAYS = (0, 6, 30, 60, 90)
-Pick = Callable[[Ints, Ints, int, int], Ints]
 Columns = dict[str, Ints | np.ndarray]
 
 
@@ -46,8 +44,8 @@ def _standing(state: State) -> Columns:
         "decided": decided,
         "missed": missed,
         "first_payment_due_date": dues.first_due,
-        "first_payment_received_date": _payment_day(state, earliest),
-        "last_payment_date": _payment_day(state, latest),
+        "first_payment_received_date": _first_cash_day(state),
+        "last_payment_date": state.last_cash_day,
         "next_payment_due": _next_due(state),
         "total_outstanding": state.now.outstanding,
         "arrears_amount": _arrears(state),
@@ -98,11 +96,11 @@ def bucket(dpd: pl.Expr) -> pl.Expr:
     return named
 
 
-def _payment_day(state: State, pick: Pick) -> Ints:
-    """First or last day on which a counting row brought cash."""
+def _first_cash_day(state: State) -> Ints:
+    """The first day on which a counting row brought cash."""
     rows = state.ledger.repayments
     brought = np.flatnonzero(state.counts & (rows.cash > 0))
-    return pick(rows.loan[brought], rows.day[brought], len(state.ledger.loans), NEVER)
+    return earliest(rows.loan[brought], rows.day[brought], len(state.ledger.loans), NEVER)
 
 
 def _next_due(state: State) -> Ints:

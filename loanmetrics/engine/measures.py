@@ -11,6 +11,8 @@ LOAN_COLUMNS: dict[str, str] = {
     "dpd": "days past due, 0 off the book",
     "outstanding": "owed in all, be it on the book or not",
     "principal_outstanding": "principal owed, likewise",
+    "loan_age": "days since disbursement, 0 off the book",
+    "days_unpaid": "days since a counting payment last brought money, or since disbursement; 0 off the book",
     "decided": "whether its first installment is decided",
     "first_missed": "whether that was missed; means nothing until decided",
     "dpd_before": "days past due on the roll day, as it stood",

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 Unit = Literal["money", "count", "ratio", "score", "flag", "rank"]
 Kind = Literal["sum", "distinct", "distinct_cell"]
@@ -107,6 +107,20 @@ class Metric:
     def __post_init__(self) -> None:
         object.__setattr__(self, "needs", names_in(self.formula))
         object.__setattr__(self, "band_column", self.band_column or f"{self.name}_band")
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """What its columns are called where they stand beside those of the revision in force."""
+        columns = [self.name, self.band_column] if self.bands else [self.name]
+        return {name: f"{name}_r{self.revision}" for name in columns}
+
+    def revised(self, revision: int, **changes: Any) -> "Metric":
+        """A later revision of this metric: it counts from the day that a policy says, and changes no day before.
+
+        What is not given stays, but for the measures and the examples: they are the revision's own.
+        """
+        own: dict[str, Any] = {"revision": revision, "measures": (), "examples": ()}
+        return replace(self, **{**own, **changes})
 
 
 def ratio(part: str, whole: str) -> str:

@@ -1,5 +1,7 @@
 """The tables people read: one row per officer, branch, region or book, with names, figures, bands and rank."""
 
+from datetime import date, timedelta
+
 import polars as pl
 
 from loanmetrics.engine.book import Book
@@ -20,7 +22,7 @@ def officers(
     all of this for each of them.
     """
     per = _names(days)
-    figures = evaluate(_every_officer(cell_table, book, catalogue, days), book, catalogue)
+    figures = _evaluated(_every_officer(cell_table, book, catalogue, days), book, catalogue, days)
     home = book.facts.officers.select("officer_id", "officer_name", "region", "branch")
     named = figures.join(home, on="officer_id", how="left").with_columns(
         pl.col("region", "branch").fill_null(UNKNOWN)
@@ -45,12 +47,34 @@ def branches(
     grouped = group(cell_table, [*_names(days), *by], catalogue)
     if days is not None and not by:
         grouped = _with_zeros(days, grouped, catalogue)
-    return evaluate(grouped, book, catalogue)
+    return _evaluated(grouped, book, catalogue, days)
 
 
 def whole(officer_rows: pl.DataFrame, policy: Policy, catalogue: Catalogue) -> pl.DataFrame:
     """The book from all its officers' rows, one row: what adds over cells adds over officers, heads included."""
     return evaluated(officer_rows.select(pl.col(*catalogue.measures).sum()), policy, catalogue)
+
+
+def _evaluated(
+    groups: pl.DataFrame, book: Book, catalogue: Catalogue, days: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Every metric of the book's day; of several ``days``, each by the revisions in force on it."""
+    if days is None or days.is_empty():
+        return evaluate(groups, book, catalogue)
+    day = days.to_series()
+    every: list[date] = day.to_list()
+    first, last = min(every), max(every)
+    begins = [first, *book.policy.turns(first, last)]
+    ends = [*(begin - timedelta(1) for begin in begins[1:]), last]
+    parts = [
+        evaluated(
+            groups.filter(pl.col(day.name).is_between(begin, end)),
+            book.policy,
+            catalogue.on(book.policy, begin),
+        )
+        for begin, end in zip(begins, ends, strict=True)
+    ]
+    return pl.concat([part.select(parts[0].columns) for part in parts])
 
 
 def _every_officer(

@@ -8,7 +8,7 @@ loan's effect on every measure stands under what became of the loan.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -35,6 +35,7 @@ WRITTEN_OFF: Final = "written_off"
 REOPENED: Final = "reopened"
 CAME_TO_COUNT: Final = "came_to_count"
 CEASED_TO_COUNT: Final = "ceased_to_count"
+AGED: Final = "aged"
 
 MOVES: Final[dict[str, str]] = {
     DISBURSED: "The loan was disbursed in between.",
@@ -49,9 +50,12 @@ MOVES: Final[dict[str, str]] = {
     REOPENED: "The loan had left the book and is back: a payment was reversed.",
     CAME_TO_COUNT: "A payment, an installment or the loan came into the days that the measure looks at.",
     CEASED_TO_COUNT: "A payment, an installment or the loan left the days that the measure looks at.",
+    AGED: "Days went by on the book, for a measure that counts them.",
 }
 # A measure over nothing but these is a stock: how the book stands at the end of the day.
 STANDING: Final = frozenset(("on_book", "dpd", "outstanding", "principal_outstanding"))
+# A measure over these counts days: time alone adds to it.
+AGES: Final = frozenset(("loan_age", "days_unpaid"))
 THEN, NOW = "_then", "_now"
 
 
@@ -65,17 +69,17 @@ def rollforward(
     """
     if before.as_of >= after.as_of:
         raise UsageError(f"{before.as_of} is not before {after.as_of}", "the first day comes first")
-    catalogue = load()
+    then, now = (load(book.policy, book.as_of) for book in (before, after))
     known = replace(before, facts=after.facts, policy=after.policy)
     books = (before, known, after)
     used = [used_channels(book) for book in books]
     some = _of_officers(books, officers) if officers else books
-    first, middle, last = (Ground(book, catalogue, of) for book, of in zip(some, used, strict=True))
-    names = additive(catalogue)
+    first, middle, last = map(Ground, some, (then, now, now), used)
+    names = additive(now)
     restated = [] if _same_knowledge(before, known) else [side_by_side.between(first, middle, among)]
     effects = pl.concat([*restated, *_moved(middle, last, names)])
     cells = _cells(first), _cells(last)
-    made = Diff(first.book, last.book, catalogue, catalogue, cells, effects)
+    made = Diff(first.book, last.book, then, now, cells, effects)
     add_up(made, names)
     return made
 
@@ -141,9 +145,16 @@ def _of_shard(shard: Shard, sides: Sequence[Ground], names: Sequence[str]) -> It
     for name in names:
         moved = known.filter(pl.col(name) != 0)
         if len(moved):
-            told = _became(name) if is_stock(sides[1].catalogue, name) else _came_or_went(name)
+            told = _told(sides[1].catalogue, name)
             others = [pl.col(other) if other == name else pl.lit(0, pl.Int64).alias(other) for other in names]
             yield moved.select("loan_id", "cell", told.alias("cause"), _dpd().alias("event"), *others)
+
+
+def _told(catalogue: Catalogue, name: str) -> pl.Expr:
+    """What became of a loan that adds otherwise to a measure than it did."""
+    if AGES.intersection(names_in(catalogue.measures[name].sql)):
+        return _aged(name)
+    return _became(name) if is_stock(catalogue, name) else _came_or_went(name)
 
 
 def is_stock(catalogue: Catalogue, measure: str) -> bool:
@@ -165,17 +176,11 @@ def _stood(state: State, suffix: str) -> pl.DataFrame:
 
 
 def _became(name: str) -> pl.Expr:
-    """What became of a loan that adds otherwise to a stock than it did."""
     was, change = pl.col(f"{name}{THEN}"), pl.col(name)
     worse = pl.col(f"dpd{NOW}") > pl.col(f"dpd{THEN}")
     stays = (was != 0) & (was + change != 0) | (pl.col(f"dpd{NOW}") == pl.col(f"dpd{THEN}"))
-    return (
-        pl.when(~pl.col(f"disbursed{THEN}"))
-        .then(pl.lit(DISBURSED))
-        .when(~pl.col(f"on_book{THEN}"))
-        .then(pl.lit(REOPENED))
-        .when(~pl.col(f"on_book{NOW}"))
-        .then(pl.when(f"written_off{NOW}").then(pl.lit(WRITTEN_OFF)).otherwise(pl.lit(PAID_OFF)))
+    told: pl.Expr = (
+        _came_or_left()
         .when(stays)
         .then(pl.when(change < 0).then(pl.lit(PAID)).otherwise(pl.lit(GREW)))
         .when(pl.col(f"dpd{THEN}") == 0)
@@ -185,6 +190,24 @@ def _became(name: str) -> pl.Expr:
         .when(worse)
         .then(pl.lit(ROLLED_WORSE))
         .otherwise(pl.lit(IMPROVED))
+    )
+    return told
+
+
+def _aged(name: str) -> pl.Expr:
+    told: pl.Expr = _came_or_left().when(pl.col(name) < 0).then(pl.lit(PAID)).otherwise(pl.lit(AGED))
+    return told
+
+
+def _came_or_left() -> Any:
+    """Of loans that were not on the book on either day; more is to be said of the others."""
+    return (
+        pl.when(~pl.col(f"disbursed{THEN}"))
+        .then(pl.lit(DISBURSED))
+        .when(~pl.col(f"on_book{THEN}"))
+        .then(pl.lit(REOPENED))
+        .when(~pl.col(f"on_book{NOW}"))
+        .then(pl.when(f"written_off{NOW}").then(pl.lit(WRITTEN_OFF)).otherwise(pl.lit(PAID_OFF)))
     )
 
 

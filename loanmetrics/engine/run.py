@@ -49,7 +49,7 @@ def visit_shard(shard: Shard, book: Book, reference: Channels, visit: "Visit[Res
 
 def cells(book: Book, catalogue: Catalogue | None = None, executor: Executor | None = None) -> pl.DataFrame:
     """Every measure of every (officer, region, branch) cell, in exact integers (money in minor units)."""
-    known = catalogue or load()
+    known = catalogue or load(book.policy, book.as_of)
     return merge(book, known, each_shard(book, partial(shard_cells, catalogue=known), executor))
 
 
@@ -66,7 +66,7 @@ def plan(loans: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
 def explain(book: Book) -> str:
     """The lazy plan of ``plan`` as Polars optimises it, over the loan state of an empty shard."""
     state = open_shard(book.facts.shards[0], book, channels(book))
-    return plan(state.frame().lazy(), load()).explain()
+    return plan(state.frame().lazy(), load(book.policy, book.as_of)).explain()
 
 
 def _of_loans(measure: Measure) -> pl.Expr:

@@ -30,6 +30,8 @@ CONDITIONS = (
 )
 # Which channels the whole book uses decides over everybody's, so one row may change those of all loans.
 BOOKWIDE = ("channel_known", "channel_pure")
+# A row held back may begin, end or silence a loan on any day.
+DAYS = ("loan_age", "days_unpaid")
 OFFICERS, LOANS = "officers", "loans"
 
 
@@ -38,7 +40,7 @@ def bounded_by(measure: Measure) -> str | None:
     if measure.kind != "sum":
         return OFFICERS
     reads = names_in(measure.sql)
-    if any(name in BOOKWIDE or not (name in BOUNDS or name in CONDITIONS) for name in reads):
+    if any(name in (*BOOKWIDE, *DAYS) or not (name in BOUNDS or name in CONDITIONS) for name in reads):
         return None
     found = {BOUNDS[name] for name in reads if name in BOUNDS}
     return found.pop() if len(found) == 1 else None if found else LOANS

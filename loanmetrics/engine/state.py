@@ -11,7 +11,7 @@ from loanmetrics.engine.book import Book, Shard
 from loanmetrics.engine.calendar import NEVER, Flags, Ints, latest_15th, to_date, to_day
 from loanmetrics.engine.first_payment import first_payment
 from loanmetrics.engine.ledger import PENALTY, Ledger, Loans, read
-from loanmetrics.engine.sums import running, scattered
+from loanmetrics.engine.sums import latest, running, scattered
 from loanmetrics.engine.timeline import Stock, Timeline, build
 from loanmetrics.policy import Policy
 
@@ -90,6 +90,7 @@ class State:
         columns = {
             "cell": self.ledger.loans.cell,
             **self._standing(),
+            **self._ages(),
             **self._first_installment(),
             **self._earlier(),
             **self._dues_ahead(),
@@ -115,6 +116,23 @@ class State:
             "outstanding": self.now.outstanding,
             "principal_outstanding": self.outstanding_parts["principal"],
         }
+
+    def _ages(self) -> dict[str, Ints]:
+        """Days since disbursement, and since money last came in: of loans on the book, and 0 of all others."""
+        disbursed, day = self.ledger.loans.disbursed, self.book.day
+        paid = self.last_cash_day
+        since = np.where(paid == NEVER, disbursed, np.maximum(disbursed, paid))
+        return {
+            "loan_age": np.where(self.now.on_book, day - disbursed, 0),
+            "days_unpaid": np.where(self.now.on_book, day - since, 0),
+        }
+
+    @cached_property
+    def last_cash_day(self) -> Ints:
+        """The last day on which a counting row brought cash; NEVER for loans that none did."""
+        rows = self.ledger.repayments
+        brought = np.flatnonzero(self.counts & (rows.cash > 0))
+        return latest(rows.loan[brought], rows.day[brought], len(self.ledger.loans), NEVER)
 
     @cached_property
     def outstanding_parts(self) -> dict[str, Ints]:

@@ -38,13 +38,16 @@ def whatif(
     ``before`` and ``after`` are the values under the book's own policy and under the other. Rows that were held back
     when the facts were read stay held back, so policies that differ in what is held back are refused.
     """
-    catalogue = load()
-    names = _banded(catalogue, metrics)
+    names = _banded(load(), metrics)
     for name in OF_THE_FACTS:
         if getattr(book.policy, name) != getattr(policy, name):
             raise UsageError(f"{name} decides which rows are used: load them under the other policy")
-    books = (Book(book.facts, book.as_of, it) for it in (book.policy, policy))
-    then, now = (_long(_officers(each, catalogue, first), names, catalogue) for each in books)
+    books = [Book(book.facts, book.as_of, it) for it in (book.policy, policy)]
+    catalogues = (load(each.policy, each.as_of) for each in books)
+    then, now = (
+        _long(_officers(each, catalogue, first), names, catalogue)
+        for each, catalogue in zip(books, catalogues, strict=True)
+    )
     key = [by_day.DAY, "officer_id", "metric"]
     both = then.rename({"value": "before", "band": "band_before"}).join(
         now.select(*key, pl.col("value").alias("after"), pl.col("band").alias("band_after")), on=key

@@ -1,11 +1,11 @@
-"""Tables out to the world, as CSV, Parquet or XLSX, with what they are: definitions, filters, run, day and time.
+"""Out to the world with what it is: definitions, filters, run, day, time. Tables as CSV, Parquet, XLSX; sheets as PDF.
 
 Rows come in batches and leave in batches, so memory does not grow with them. A file is there whole or not at all.
 """
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import polars as pl
 from loanmetrics.errors import unknown
 from loanmetrics.export.about import About, ColumnAbout
 
-__all__ = ["FORMATS", "About", "ColumnAbout", "write"]
+__all__ = ["FORMATS", "About", "ColumnAbout", "whole", "write"]
 
 FORMATS = ("csv", "parquet", "xlsx")
 
@@ -41,10 +41,15 @@ def write(
     ``rows``, where the caller knows how many there are, lets a sheet that would be too long be refused at once.
     """
     writer = _writer(format, rows)
+    whole(path, lambda partial: writer(partial, batches, columns, about))
+
+
+def whole(path: Path, make: Callable[[Path], None]) -> None:
+    """A file that ``make`` writes, there whole or not at all."""
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        writer(Path(partial), batches, columns, about)
+        make(Path(partial))
         Path(partial).replace(path)
     except BaseException:
         Path(partial).unlink(missing_ok=True)

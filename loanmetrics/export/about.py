@@ -8,6 +8,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 HEADER = "Loanmetrics-"
+DATATYPES = {
+    **dict.fromkeys(("money", "rate"), "decimal"),
+    **dict.fromkeys(("int", "bigint", "score", "rank"), "integer"),
+    **dict.fromkeys(("ratio", "points"), "double"),
+    **{"bool": "boolean", "date": "date", "timestamp": "dateTime"},
+}
 LONGEST_HEADER = 2000  # proxies and clients refuse headers of more than 4 to 8 KB, all told
 SAFE = " /:,.()+-_"
 
@@ -56,6 +62,28 @@ class About:
             "columns": msgspec.json.encode([asdict(column) for column in columns]).decode(),
         }
         return {f"loanmetrics.{name}": value for name, value in told.items()}
+
+    def as_csvw(self, columns: Sequence[ColumnAbout], name: str) -> bytes:
+        """What a CSV file called ``name`` is, for a file beside it: metadata as W3C's CSV on the Web has it."""
+        described = [
+            {
+                "name": it.name,
+                "titles": it.title,
+                "dc:description": it.about,
+                "datatype": DATATYPES.get(it.kind, "string"),
+            }
+            for it in columns
+        ]
+        plain = {key: value for key, value in self.rows() if value and not key.startswith("filter ")}
+        told = {
+            "@context": "http://www.w3.org/ns/csvw",
+            "url": name,
+            "dc:title": plain.pop("title"),
+            **{f"loanmetrics:{key}": value for key, value in plain.items()},
+            "loanmetrics:filters": {key: _text(value) for key, value in self.filters.items()},
+            "tableSchema": {"columns": described},
+        }
+        return msgspec.json.format(msgspec.json.encode(told), indent=2)
 
     def as_headers(self) -> dict[str, str]:
         """Everything but definitions as HTTP headers, in safe ASCII: other letters as in a URL."""

@@ -21,6 +21,7 @@ from loanmetrics.http.routes import Member, role_of
 from loanmetrics.http.together import Together
 from loanmetrics.http.tokens import HOURS, Team, Tokens
 from loanmetrics.jobs import exports, members, reading
+from loanmetrics.jobs.beside import By, revised
 from loanmetrics.jobs.reading import Branches, Reading, Told
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
@@ -30,6 +31,7 @@ from loanmetrics.store.audit_changes import Versions, follow
 from loanmetrics.store.freshness import Freshness, freshness
 
 if TYPE_CHECKING:
+    import polars as pl
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
 
@@ -67,6 +69,7 @@ class Desk:
         self._watching: Connection | None = None
         self._held = threading.local()
         self._days: OrderedDict[tuple[str, date | None, type[Told]], Told] = OrderedDict()
+        self._beside: OrderedDict[tuple[str, date, By, int], pl.DataFrame] = OrderedDict()
         self._lock = threading.Lock()
         self._follower: Follower | None = None
 
@@ -147,6 +150,21 @@ class Desk:
             self._days[key] = made
             while len(self._days) > DAYS_KEPT:
                 self._days.popitem(last=False)
+        return made
+
+    def beside(self, told: Told, rows: "pl.DataFrame", by: By, nth: int) -> "pl.DataFrame":
+        """Columns of figures by one revision, for all officers or branches of a day; the last few are kept."""
+        key = (self.run(), told.day, by, nth)
+        with self._lock:
+            if key in self._beside:
+                self._beside.move_to_end(key)
+                return self._beside[key]
+        with self.reader() as connection:
+            made = revised(connection, self.lake, told, rows, by, nth)
+        with self._lock:
+            self._beside[key] = made
+            while len(self._beside) > DAYS_KEPT:
+                self._beside.popitem(last=False)
         return made
 
     def member(self, token: str) -> Member:

@@ -84,6 +84,8 @@ def _from_cache(asked: Asked, form: str, request: falcon.Request, response: falc
         _send(response, finding.entry(key))
     elif request.method == "HEAD":
         response.content_type = form
+    elif asked.route.sheet:
+        exporting.send_sheet(asked, *asked.route.sheet(asked), response)
     else:
         exporting.send(asked, _listing(asked), form, response)
 

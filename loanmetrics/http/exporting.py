@@ -10,13 +10,17 @@ import falcon
 import msgspec
 
 from loanmetrics.errors import UsageError
-from loanmetrics.export import About, ColumnAbout, write
+from loanmetrics.export import About, ColumnAbout, sheet, write
+from loanmetrics.export.sheet import Sheet
 from loanmetrics.http import fields as fields_
 from loanmetrics.http import forms
 from loanmetrics.http.fields import Field
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.routes import Asked
+from loanmetrics.http.table import BASE
+from loanmetrics.jobs import officer_sheet
 from loanmetrics.jobs.listing import Listing
+from loanmetrics.store import runs
 
 BYTES_AT_ONCE = 1 << 16
 SUFFIXES = {media: suffix for suffix, media in forms.MEDIA.items()}
@@ -37,12 +41,28 @@ def send(asked: Asked, listing: Listing, form: str, response: falcon.Response) -
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
         size, file = path.stat().st_size, path.open("rb")
     asked.desk.exported(asked.member, asked.route.name, about)
+    _stream(response, file, size, form, f"{asked.route.name}.{suffix}", about)
+
+
+def send_sheet(asked: Asked, made: Sheet, about: About, response: falcon.Response) -> None:
+    """Send one sheet of paper; it is an export like any other."""
+    with tempfile.TemporaryDirectory(prefix="loanmetrics-export-") as folder:
+        path = Path(folder) / f"{asked.route.name}.pdf"
+        sheet.write(path, made, about)
+        size, file = path.stat().st_size, path.open("rb")
+    asked.desk.exported(asked.member, officer_sheet.WHAT, about)
+    _stream(response, file, size, forms.PDF, f"{asked.route.name}.pdf", about)
+
+
+def _stream(response: falcon.Response, file: BinaryIO, size: int, form: str, name: str, about: About) -> None:
     response.content_type = form
     response.content_length = size
     response.stream = _Chunks(file)
-    response.set_header("Content-Disposition", f'attachment; filename="{asked.route.name}.{suffix}"')
-    for name, value in about.as_headers().items():
-        response.set_header(name, value)
+    response.set_header("Content-Disposition", f'attachment; filename="{name}"')
+    # Every field with its definition: a CSV holds nothing but its rows.
+    response.append_link(f"{BASE}/openapi.json", "describedby")
+    for header, value in about.as_headers().items():
+        response.set_header(header, value)
 
 
 class _Chunks:
@@ -84,7 +104,15 @@ def _about(asked: Asked, listing: Listing) -> About:
         as_of=meta.get("calculation_date"),
         calculated_at=meta.get("calculated_at"),
         filters=_filters(asked, listing),
+        policy_hash=_policy_hash(asked, run_id),
     )
+
+
+def _policy_hash(asked: Asked, run_id: str) -> str:
+    """The policy that the run went by."""
+    with asked.desk.reader() as connection:
+        found = runs.find(connection, run_id)
+    return str(found["policy_hash"]) if found else ""
 
 
 def _filters(asked: Asked, listing: Listing) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 JSON = "application/json"
+PDF = "application/pdf"
 MEDIA = {
     "json": JSON,
     "csv": "text/csv",
@@ -27,15 +28,21 @@ MEDIA = {
 
 def wanted(route: Route, query: Any, request: falcon.Request) -> str:
     """The media type to answer with: ``format`` before ``Accept``."""
-    if not route.is_list:
+    known = media(route)
+    if len(known) == 1:
         return JSON
     asked = getattr(query, "format", None)
     if asked:
-        return MEDIA[asked]
-    accepted = request.client_prefers(list(MEDIA.values())) if request.accept != "*/*" else JSON
+        return known[asked]
+    accepted = request.client_prefers(list(known.values())) if request.accept != "*/*" else JSON
     if accepted is None:
-        raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, f"to be had are {', '.join(MEDIA.values())}")
+        raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, f"to be had are {', '.join(known.values())}")
     return accepted
+
+
+def media(route: Route) -> dict[str, str]:
+    """The media types that a route answers with, by the names that ``format`` knows them by."""
+    return MEDIA if route.is_list else {"json": JSON, **({"pdf": PDF} if route.sheet else {})}
 
 
 def order(asked: Asked, listing: Listing) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 import loanmetrics
 from loanmetrics.http import fields, problems
-from loanmetrics.http.forms import MEDIA
+from loanmetrics.http.forms import media
 from loanmetrics.http.parameters import Cursor, Nothing
 from loanmetrics.http.routes import Route
 
@@ -180,8 +180,7 @@ def _success(route: Route) -> dict[str, Any]:
         "additionalProperties": False,
     }
     content: dict[str, Any] = {"application/json": {"schema": envelope}}
-    if route.is_list:
-        content |= {media: {} for name, media in MEDIA.items() if name != "json"}
+    content |= {kind: {} for name, kind in media(route).items() if name != "json"}
     return {"description": route.summary, "content": content}
 
 

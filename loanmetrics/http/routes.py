@@ -11,6 +11,8 @@ from loanmetrics.http.parameters import Nothing
 from loanmetrics.jobs.listing import Listing
 
 if TYPE_CHECKING:
+    from loanmetrics.export import About
+    from loanmetrics.export.sheet import Sheet
     from loanmetrics.http.desk import Desk
 
 Role = Literal["public", "viewer", "auditor", "admin"]
@@ -74,6 +76,7 @@ class Route:
     """One operation. ``audited``: the answer shows audit fields; ``cached``: the same until the next run.
 
     ``warm``: made ready when a run was published. ``conditional``: takes If-Match; ``idempotent``: takes a key.
+    ``sheet``: the same on paper, for who wants a PDF.
     """
 
     method: Method
@@ -86,6 +89,7 @@ class Route:
     body: type[msgspec.Struct] | None = None
     data: Any = None
     fields: Fields = ()
+    sheet: Callable[[Asked], tuple["Sheet", "About"]] | None = None
     cached: bool = True
     audited: bool = False
     statuses: tuple[int, ...] = ()

@@ -1,6 +1,16 @@
 """The one table of routes. What is not here does not exist; every route names the role it takes."""
 
-from loanmetrics.http.resources import audits, behind, cohorts, explain, filters, loans, login, metrics
+from loanmetrics.http.resources import (
+    audits,
+    behind,
+    cohorts,
+    explain,
+    filters,
+    loans,
+    login,
+    metric_fields,
+    metrics,
+)
 from loanmetrics.http.routes import Route
 
 BASE = "/api/v1"
@@ -14,7 +24,7 @@ ROUTES: tuple[Route, ...] = (
         "Officers and their figures, of one day or of a stretch of days",
         metrics.officers,
         metrics.OfficersQuery,
-        fields=metrics.OFFICERS,
+        fields=metric_fields.OFFICERS,
         audited=True,
         warm=True,
     ),
@@ -27,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
         metrics.officer,
         metrics.OfficerQuery,
         data=metrics.Officer,
+        sheet=metrics.sheet,
         audited=True,
     ),
     Route(
@@ -117,7 +128,7 @@ ROUTES: tuple[Route, ...] = (
         "Branches and their figures, of one day",
         metrics.branches,
         metrics.BranchesQuery,
-        fields=metrics.BRANCHES,
+        fields=metric_fields.BRANCHES,
         warm=True,
     ),
     Route(
@@ -127,7 +138,7 @@ ROUTES: tuple[Route, ...] = (
         "viewer",
         "Every figure of the whole book, of one day",
         metrics.book,
-        metrics.OfficerQuery,
+        metrics.BookQuery,
         data=metrics.Whole,
         warm=True,
     ),

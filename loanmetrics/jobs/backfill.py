@@ -86,7 +86,7 @@ def backfill(
 def _published(settings: Settings, first: date, last: date, policy: Policy) -> Iterator[Month]:
     with at_work(settings, "loanmetrics backfill") as place:
         version: Version | None = None
-        for begin, end in _months(first, last):
+        for begin, end in _stretches(first, last, policy):
             began = perf_counter()
             with (
                 place.run("backfill", end, policy) as this,
@@ -103,12 +103,14 @@ def _published(settings: Settings, first: date, last: date, policy: Policy) -> I
             yield Month(this.run_id, begin, end, changed, differ, perf_counter() - began)
 
 
-def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
-    """The stretch cut at the ends of months."""
+def _stretches(first: date, last: date, policy: Policy) -> Iterator[tuple[date, date]]:
+    """The days cut at the ends of months, and where another revision begins: a run names the revisions of its days."""
     while first <= last:
-        ends = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-        yield first, min(ends, last)
-        first = ends + timedelta(days=1)
+        month = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        ends = [begin - timedelta(days=1) for begin in policy.turns(first, last)]
+        end = min(month, last, *ends)
+        yield first, end
+        first = end + timedelta(days=1)
 
 
 def _facts(
@@ -170,7 +172,7 @@ def _loans(book: Book, made: Days, pool: Executor, room: Path) -> Parts:
 
 def _agrees(sample: Sample, book: Book) -> None:
     """The pass over many days gives a sample's sums of the last day as the second engine does."""
-    some, day, catalogue = sample.of(book.facts), book.as_of, load()
+    some, day, catalogue = sample.of(book.facts), book.as_of, load(book.policy, book.as_of)
     totals = sums(some, book.policy, day, day, catalogue)
     sampling.cells_agree(sample, book, by_day.cells(some, totals, day, day, catalogue))
 
@@ -183,7 +185,7 @@ def _along(place: Workplace, this: runs.Run, synced: Synced, policy: Policy, mad
 
 def days(book: Book, first: date, pool: Executor | None = None) -> Days:
     """Everything published of the days from ``first`` to the book's, checked day by day."""
-    catalogue, last = load(), book.as_of
+    catalogue, last = load(book.policy, book.as_of), book.as_of
     step("measures")
     totals = sums(book.facts, book.policy, first, last, catalogue, pool)
     moved = transitions(book.facts, book.policy, first, last, pool)

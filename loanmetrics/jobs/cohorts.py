@@ -15,6 +15,7 @@ from loanmetrics.engine.roll import FROM, TO, roll_matrix
 from loanmetrics.engine.run import GROUPS, PLACE
 from loanmetrics.engine.vintage import vintages
 from loanmetrics.errors import unknown
+from loanmetrics.export import About
 from loanmetrics.facts.lake import Lake
 from loanmetrics.jobs import reading
 from loanmetrics.jobs.database import opened
@@ -32,6 +33,12 @@ class Cohorts:
     day: date
     run_id: str
     rows: pl.DataFrame
+    policy_hash: str = ""
+
+    def about(self, title: str, **filters: object) -> About:
+        """What the table is; ``filters`` are those that were given."""
+        given = {name: value for name, value in filters.items() if value}
+        return About(title, self.run_id, self.run_id, self.day, None, given, self.policy_hash)
 
     @property
     def placed(self) -> pl.LazyFrame:
@@ -78,7 +85,7 @@ def matrix_of(
     """The same over a session that is open."""
     run_id, book = _book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, roll_matrix(book, since, _keys(by), pool))
+        return Cohorts(book.as_of, run_id, roll_matrix(book, since, _keys(by), pool), book.policy.hash)
 
 
 def ever(settings: Settings, dpd: int, as_of: date | None, where: Where, by: str = "book") -> Cohorts:
@@ -99,7 +106,7 @@ def ever_of(
     """The same over a session that is open."""
     run_id, book = _book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, vintages(book, dpd, _keys(by), pool))
+        return Cohorts(book.as_of, run_id, vintages(book, dpd, _keys(by), pool), book.policy.hash)
 
 
 def trust(settings: Settings, metric: str, as_of: date | None, by: str = "officer") -> Cohorts:
@@ -119,7 +126,7 @@ def trust_of(
     """The same over a session that is open."""
     run_id, book = _book(connection, lake, as_of, ALL)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, certainty(book, metric, _keys(by), pool))
+        return Cohorts(book.as_of, run_id, certainty(book, metric, _keys(by), pool), book.policy.hash)
 
 
 def _book(connection: psycopg.Connection, lake: Lake, as_of: date | None, where: Where) -> tuple[str, Book]:

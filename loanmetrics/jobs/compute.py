@@ -93,7 +93,7 @@ def _run(settings: Settings, as_of: date, policy: Policy, full: bool, kind: str)
         with own_folder(place.lake.folder, ROOM) as room:
             made = _figures(settings, place.lake, synced, last, as_of, policy, room, this.number)
             step("keep facts")
-            version = remember(synced.version, last, place.lake, as_of, made.sums)
+            version = remember(synced.version, last, place.lake, as_of, policy, made.sums)
             version = place.lake.keep(version)
             done = _publish(place, this, made, synced, policy)
         step("point")

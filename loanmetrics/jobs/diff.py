@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import everything, load
 from loanmetrics.engine.diff import Diff
 from loanmetrics.engine.diff import diff as lay
 from loanmetrics.engine.diff.figures import figures, names_of
@@ -50,7 +50,7 @@ def diff(
 
     Without an officer or a branch, ``everyone`` adds the causes of every officer and branch to those of the book.
     """
-    names_of(load(), "officer", names)
+    names_of(everything(), "officer", names)
     with opened(settings) as url, connect(url, "loanmetrics diff") as connection:
         lake = lake_of(settings, connection)
         logged = [_logged(connection, run_id) for run_id in (earlier, later)]
@@ -62,7 +62,9 @@ def diff(
         else []
     )
     days = (made.before.as_of, made.after.as_of)
-    return DiffReport(days, shown, pl.concat([shown, *more]), tuple(_notes(logged)))
+    return DiffReport(
+        days, shown, pl.concat([shown, *more]), tuple(_notes(logged, (made.before, made.after)))
+    )
 
 
 def in_units(causes: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
@@ -114,11 +116,10 @@ def _scopes(made: Diff, officer: str | None, branch: str | None) -> Iterator[tup
             yield by, {column: name}
 
 
-def _notes(logged: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Formulas that meant something else when a run was published: both runs are told by those of today."""
-    now = {name: metric.revision for name, metric in load().metrics.items()}
-    for run in logged:
-        then = run["metric_revisions"] or {}
-        changed = [name for name, revision in now.items() if then.get(name, revision) != revision]
+def _notes(logged: Sequence[Mapping[str, Any]], books: Sequence[Book]) -> Iterator[str]:
+    """Formulas that meant something else when a run was published: it is told by those its policy means today."""
+    for run, book in zip(logged, books, strict=True):
+        then, now = run["metric_revisions"] or {}, load(book.policy, book.as_of).metrics
+        changed = [name for name, metric in now.items() if then.get(name, metric.revision) != metric.revision]
         if changed:
             yield f"run {run['run_id']} was published by other formulas of {', '.join(changed)}"

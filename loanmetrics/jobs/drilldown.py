@@ -86,7 +86,8 @@ def explains(
         cells = some.cells.filter(where.chosen)["cell"]
         some = replace(some, shards=tuple(of_cells(shard, cells) for shard in some.shards))
     with ThreadPoolExecutor(settings.readers) as pool:
-        rows = contributions(replace(book, facts=some), metric, load(), pool, channels(book))
+        means = load(book.policy, day)
+        rows = contributions(replace(book, facts=some), metric, means, pool, channels(book))
     return _dated(rows.filter(where.chosen), some)
 
 

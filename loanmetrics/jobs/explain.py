@@ -10,7 +10,7 @@ import psycopg
 
 from loanmetrics.engine import statement as accounts
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import Catalogue, load
+from loanmetrics.engine.catalogue import Catalogue, everything, load
 from loanmetrics.engine.diff import Diff
 from loanmetrics.engine.diff.figures import figures
 from loanmetrics.engine.diff.shares import EXACT
@@ -106,9 +106,9 @@ def explained(
     since: date | None,
 ) -> Explained:
     """The same over a session that is open."""
-    catalogue = load()
-    metric = catalogue.metric(name)
     day, stamp = reading.dated(connection, as_of)
+    catalogue = load(stamp.policy(), day)
+    metric = catalogue.metric(name)
     row = _row(reading.figures(connection, lake, day).officers, officer_id)
     version = knowledge(connection, lake, day)
     loans, measures = behind(settings, lake, version, day, officer_id, name)
@@ -131,7 +131,7 @@ def behind(
     settings: Settings, lake: Lake, version: Version, day: date, officer_id: str, name: str
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The loans behind a metric of an officer with what each adds to the measures beneath it, and these measures."""
-    catalogue = load()
+    catalogue = _meant(version, day)
     # Officers are counted, not summed: what a loan adds to that tells nothing.
     measures = tuple(it for it in catalogue.measures_of(name) if catalogue.measures[it].kind == "sum")
     return explains(settings, lake, version, day, name, Where(officer_id=[officer_id])), measures
@@ -142,7 +142,7 @@ def adding(
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The same with a column for every measure there is; those that are not beneath the metric are null."""
     rows, measures = behind(settings, lake, version, day, officer_id, name)
-    others = [other for other in load().measures if other not in rows.columns]
+    others = [other for other in everything().measures if other not in rows.columns]
     return rows.with_columns(pl.lit(None, pl.Int64).alias(other) for other in others), measures
 
 
@@ -159,8 +159,9 @@ def movements(
 
     In units; ``size`` is the effect without its sign. The effects sum exactly to the change.
     """
-    now = (day, knowledge(connection, lake, day))
-    made = _since(connection, lake, officer_id, load().metric(name), since, now)
+    version = knowledge(connection, lake, day)
+    metric = _meant(version, day).metric(name)
+    made = _since(connection, lake, officer_id, metric, since, (day, version))
     causes = in_units(made.causes.filter(pl.col("figure") == figure), kinds())
     return causes.select("loan_id", "cause", "event", "effect", size=pl.col("effect").abs().cast(EXACT))
 
@@ -185,6 +186,11 @@ def named(settings: Settings, loans: pl.DataFrame) -> pl.DataFrame:
         return with_names(connection, known).with_columns(
             masked(pl.col("customer_phone")).alias("customer_phone")
         )
+
+
+def _meant(version: Version, day: date) -> Catalogue:
+    """What figures mean on a day under the policy of a version."""
+    return load(Policy.from_dict(version.policy), day)
 
 
 def _row(officers: pl.DataFrame, officer_id: str) -> pl.DataFrame:

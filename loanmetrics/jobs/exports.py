@@ -7,13 +7,15 @@ from psycopg import Connection
 from loanmetrics.store import audit
 
 
-def record(connection: Connection, what: str, run_id: str, filters: Mapping[str, object], by: int) -> None:
-    """Append an export to the chain and anchor the chain by it."""
+def record(
+    connection: Connection, what: str, run_id: str, filters: Mapping[str, object], by: int | None
+) -> None:
+    """Append an export to the chain and anchor the chain by it; ``by`` a team member, or whoever is at the terminal."""
     with connection.transaction():
         row = audit.append(
             connection,
             event="export",
-            actor=audit.member(by),
+            actor=audit.operator() if by is None else audit.member(by),
             new_value={"list": what, "filters": dict(filters)},
             run_id=run_id,
         )

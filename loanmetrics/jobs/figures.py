@@ -28,6 +28,7 @@ from loanmetrics.facts.version import Day, Version
 from loanmetrics.jobs import gates, sampling, states
 from loanmetrics.jobs.states import Parts
 from loanmetrics.jobs.sync import Synced
+from loanmetrics.policy import Policy
 from loanmetrics.steps import step
 from loanmetrics.store import runs
 
@@ -67,7 +68,7 @@ def figures(
 
     ``room`` is a folder, near the facts, for the states of loans until they are published.
     """
-    catalogue = load()
+    catalogue = load(book.policy, book.as_of)
     step("check facts")
     intake = lakes.intake(lake, synced.version)
     gates.facts_are_whole(synced.source, intake, lakes.rows(book.facts), book.policy)
@@ -123,10 +124,12 @@ def outcome(
     )
 
 
-def remember(version: Version, last: Version | None, lake: Lake, as_of: date, sums: Sums) -> Version:
+def remember(
+    version: Version, last: Version | None, lake: Lake, as_of: date, policy: Policy, sums: Sums
+) -> Version:
     """The version with a day's sums, for the next run of that day."""
     file = write_small_table(lake, last, version.run_id, "sums", sums.cells)
-    day = Day(as_of, _fingerprint(load()), sums.findings)
+    day = Day(as_of, _fingerprint(load(policy, as_of)), sums.findings)
     return msgspec.structs.replace(version, day=day, small={**version.small, "sums": file})
 
 

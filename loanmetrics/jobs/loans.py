@@ -13,6 +13,7 @@ from loanmetrics.engine import drilldown
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import PLACE
 from loanmetrics.errors import UsageError, unknown
+from loanmetrics.export import About
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.version import Version
 from loanmetrics.jobs import catalogue, reading
@@ -21,6 +22,7 @@ from loanmetrics.jobs.drilldown import Where, explains, knowledge, loan_rows, ma
 from loanmetrics.jobs.listing import Listing
 from loanmetrics.jobs.paging import in_order, ordered
 from loanmetrics.jobs.running import lake_of
+from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store.people import NAMES
 from loanmetrics.store.publish import newest_day
@@ -43,10 +45,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """The loans of ``day`` as ``run_id`` knew them; ``measures`` are what they add, ``total`` how many there are."""
+    """The loans of a day; ``measures`` are what they add, ``total`` how many there are, ``about`` what they are."""
 
-    day: date
-    run_id: str
+    about: About
     rows: pl.DataFrame
     measures: tuple[str, ...]
     total: int
@@ -65,7 +66,25 @@ def loans(settings: Settings, as_of: date | None, choice: Choice) -> Found:
         order = ordered(rows, _sort(choice, measures), "loan_id")
         total = rows.select(pl.len()).collect().item()
         shown = in_order(rows, order).head(total if choice.limit is None else choice.limit).collect()
-        return Found(day, version.run_id, _named(connection, shown), measures, total)
+        _, stamp = reading.dated(connection, day)
+        about = About(
+            "Loans",
+            run_id=stamp.run_id,
+            known_at=version.run_id,
+            as_of=day,
+            calculated_at=stamp.calculated_at,
+            filters=_filters(choice),
+            policy_hash=Policy.from_dict(version.policy).hash,
+        )
+        return Found(about, _named(connection, shown), measures, total)
+
+
+def _filters(choice: Choice) -> dict[str, object]:
+    given = {
+        **{name: list(getattr(choice.where, name)) for name in ("officer_id", "region", "branch")},
+        **{"metric": choice.metric, "tagged": choice.tagged, "limit": choice.limit},
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def listing(
@@ -127,7 +146,7 @@ def _rows(
     every = loan_rows(settings, lake, version, day, choice.where)
     rows, measures = every, tuple[str, ...]()
     if choice.metric is not None:
-        measures = load().measures_of(choice.metric)
+        measures = load(Policy.from_dict(version.policy), day).measures_of(choice.metric)
         added = explains(settings, lake, version, day, choice.metric, choice.where).lazy()
         known = every.drop("officer_id", "region", "branch", "disbursement_date")
         rows = added.join(known, on="loan_id", how="left", maintain_order="left")

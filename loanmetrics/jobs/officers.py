@@ -9,7 +9,7 @@ import polars as pl
 from psycopg import Connection
 
 from loanmetrics.engine import results
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import Catalogue
 from loanmetrics.engine.explain import points
 from loanmetrics.errors import NotFoundError
 from loanmetrics.jobs import audit
@@ -67,7 +67,7 @@ def listed(reader: Connection, primary: Connection, rows: pl.DataFrame) -> pl.Da
 
 def book(reading: Reading) -> dict[str, Any]:
     """Every figure of the whole book on the day of a reading."""
-    return results.whole(reading.officers, reading.stamp.policy(), load()).row(0, named=True)
+    return results.whole(reading.officers, reading.stamp.policy(), reading.catalogue).row(0, named=True)
 
 
 def tracks(
@@ -102,18 +102,18 @@ def officer(reader: Connection, primary: Connection, reading: Reading, officer_i
         row.row(0, named=True),
         before.row(0, named=True) if len(before) else None,
         since.rename({"calculation_date": "date"}).select("date", *HISTORY).to_dicts(),
-        _terms(row),
+        _terms(row, reading.catalogue),
     )
 
 
-def _terms(row: pl.DataFrame) -> list[dict[str, Any]] | None:
+def _terms(row: pl.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]] | None:
     """What each term costs: 100 less their sum is the unrounded score. None where there is no score."""
     if row["risk_score"][0] is None:
         return None
-    lost = points(row, "risk_score", load()).row(0, named=True)
+    lost = points(row, "risk_score", catalogue).row(0, named=True)
     return [
         {"term": term.name, "weight": term.weight, "lost": lost[term.name], "share": term.share}
-        for term in load().metric("risk_score").terms
+        for term in catalogue.metric("risk_score").terms
     ]
 
 

@@ -8,7 +8,7 @@ import psycopg
 
 from loanmetrics.engine import results, run
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.errors import NotFoundError
 from loanmetrics.facts.lake import Lake
 from loanmetrics.policy import Policy
@@ -30,6 +30,11 @@ class Told:
     day: date
     stamp: Stamp
     published: bool
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the figures mean: formulas in the revisions in force on the day."""
+        return load(self.stamp.policy(), self.day)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,10 @@ def figures(connection: psycopg.Connection, lake: Lake, day: date | None) -> Rea
         return Reading(wanted, stamp, published=True, officers=read_officers(connection, wanted))
     book, cells = _computed(connection, lake, wanted)
     return Reading(
-        wanted, stamp, published=False, officers=_on(wanted, results.officers(cells, book, load()))
+        wanted,
+        stamp,
+        published=False,
+        officers=_on(wanted, results.officers(cells, book, load(book.policy, wanted))),
     )
 
 
@@ -83,7 +91,10 @@ def branches(connection: psycopg.Connection, lake: Lake, day: date | None) -> Br
         return Branches(wanted, stamp, published=True, branches=read_branches(connection, wanted))
     book, cells = _computed(connection, lake, wanted)
     return Branches(
-        wanted, stamp, published=False, branches=_on(wanted, results.branches(cells, book, load()))
+        wanted,
+        stamp,
+        published=False,
+        branches=_on(wanted, results.branches(cells, book, load(book.policy, wanted))),
     )
 
 
@@ -93,7 +104,7 @@ def _computed(connection: psycopg.Connection, lake: Lake, day: date) -> tuple[Bo
         raise NotFoundError(f"no run published {day}", f"loanmetrics backfill --from {day} --to {day}")
     version = lake.version(run_id)
     book = Book(lake.facts(version), day, Policy.from_dict(version.policy))
-    return book, run.cells(book, load())
+    return book, run.cells(book, load(book.policy, day))
 
 
 def _on(day: date, rows: pl.DataFrame) -> pl.DataFrame:

@@ -98,33 +98,35 @@ def _all(account: Account, rows: Sequence[Restated]) -> Iterator[tuple[int, Told
 
 def _of_day(account: Account, rows: Sequence[Restated]) -> Iterator[tuple[int, Told]]:
     """Rows of one day that one run had published."""
-    day, run_id, catalogue = rows[0].day, rows[0].run_id, load()
+    day, run_id = rows[0].day, rows[0].run_id
     then = account.place.lake.version(run_id)
     before = Book(account.place.lake.facts(then), day, Policy.from_dict(then.policy))
     after = Book(account.facts, day, account.policy)
-    found = effects(before, after, catalogue, catalogue, account.among[run_id])
+    means = load(before.policy, day), load(after.policy, day)
+    found = effects(before, after, *means, account.among[run_id])
     for table, by in GROUPED.items():
         mine = [row for row in rows if row.table == table]
         if mine:
             made = account.made[table]
             today = made.filter(pl.col(DAY) == day) if DAY in made.columns else made
-            yield from _of_table(mine, by, (before, after), catalogue, today, found)
+            yield from _of_table(mine, by, (before, after), means, today, found)
 
 
 def _of_table(
     rows: Sequence[Restated],
     by: str,
     books: tuple[Book, Book],
-    catalogue: Catalogue,
+    means: tuple[Catalogue, Catalogue],
     made: pl.DataFrame,
     found: pl.DataFrame,
 ) -> Iterator[tuple[int, Told]]:
+    catalogue = means[1]
     keys = pl.DataFrame({OF: sorted(row.key for row in rows)})
     now = keys.join(made.select(of(by), *catalogue.measures), on=OF, how="left").fill_null(0).sort(OF)
     then = measures_before(rows, now, catalogue)
     mine = found.filter(of(by).is_in(keys[OF].implode()))
     told = explained(
-        (Side(then, books[0], catalogue), Side(now, books[1], catalogue)),
+        (Side(then, books[0], means[0]), Side(now, books[1], means[1])),
         pl.concat([_unexplained(then, now, mine, by, additive(catalogue)), mine]),
         by,
         names_of(catalogue, "branch"),

@@ -10,6 +10,7 @@ from loanmetrics.facts.lake import Lake
 from loanmetrics.jobs.database import RUN_COLUMNS, opened
 from loanmetrics.jobs.held_back import HeldBack, held_back
 from loanmetrics.jobs.running import lake_of
+from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import runs
 from loanmetrics.store.session import connect
@@ -47,9 +48,14 @@ def report(settings: Settings, run_id: str) -> RunReport:
         reason=found["error_message"] or "",
         computed_twice=told.get("computed_twice", 0),
         held=held,
-        figures=_figures(held, told.get("book", {}), load()) if held else [],
+        figures=_figures(held, told.get("book", {}), _meant(found)) if held else [],
         breaks=breaks(told.get("gl_balances", [])),
     )
+
+
+def _meant(run: Mapping[str, Any]) -> Catalogue:
+    """What the run measured."""
+    return load(Policy.from_dict(run["policy"] or {}), run["calculation_date"])
 
 
 def breaks(ledger: Sequence[Mapping[str, Any]]) -> Rows:

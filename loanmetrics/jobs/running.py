@@ -39,6 +39,7 @@ class Workplace:
 
         Where the connection itself failed, the next run does both.
         """
+        formulas = load(policy, day).metrics
         with may_be_lost():
             this = runs.start(
                 self.connection,
@@ -47,7 +48,7 @@ class Workplace:
                 engine_version=loanmetrics.__version__,
                 policy_hash=policy.hash,
                 policy=policy.as_dict(),
-                metric_revisions={name: metric.revision for name, metric in load().metrics.items()},
+                metric_revisions={name: metric.revision for name, metric in formulas.items()},
             )
         try:
             yield this

@@ -1,71 +1,101 @@
 """Published figures, filtered and sorted for people."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
-import psycopg
 
+from loanmetrics.engine.beside import names, read
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.explain import costliest
 from loanmetrics.errors import UsageError, unknown
+from loanmetrics.export import About
+from loanmetrics.jobs.beside import By, with_revisions
 from loanmetrics.jobs.database import opened
+from loanmetrics.jobs.reading import dated
+from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
 from loanmetrics.store.publish import read_branches, read_officers
+from loanmetrics.store.reading import Stamp
 from loanmetrics.store.session import connect
 
-Read = Callable[[psycopg.Connection, date | None], pl.DataFrame]
+__all__ = ("WHY", "Choice", "Shown", "branches", "called", "officers", "read")
+
+WHY = "why"
 
 
-def officers(
-    settings: Settings,
-    as_of: date | None,
-    branch: str | None,
-    band: str | None,
-    sort: str | None,
-    worst: int | None,
-) -> pl.DataFrame:
-    """Officer rows of a day, the newest published by default."""
-    return _chosen(_read(settings, read_officers, as_of), branch, band, sort, ["officer_id"], worst)
+@dataclass(frozen=True)
+class Choice:
+    """Which rows, in which order; ``revisions`` adds figures by other revisions of their formulas."""
+
+    branch: str | None = None
+    band: str | None = None
+    sort: str | None = None
+    worst: int | None = None
+    revisions: Mapping[str, int] = field(default_factory=dict)
 
 
-def branches(
-    settings: Settings,
-    as_of: date | None,
-    branch: str | None,
-    band: str | None,
-    sort: str | None,
-    worst: int | None,
-) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Shown:
+    """Rows, and what they are."""
+
+    rows: pl.DataFrame
+    about: About
+
+
+def called(choice: Choice) -> list[str]:
+    """The columns that other revisions add."""
+    return [name for columns in names(choice.revisions).values() for name in columns.values()]
+
+
+def officers(settings: Settings, as_of: date | None, choice: Choice, *, why: bool = False) -> Shown:
+    """Officer rows of a day, the newest published by default; ``why`` adds what costs each risk score most."""
+    rows, stamp = _read(settings, "officer", as_of, choice)
+    found = _chosen(rows, choice, ["officer_id"])
+    if why:
+        catalogue = load(stamp.policy(), rows["calculation_date"][0])
+        found = found.with_columns(costliest(found, "risk_score", catalogue).alias(WHY))
+    return Shown(found, _about("Officers", rows, stamp, choice))
+
+
+def branches(settings: Settings, as_of: date | None, choice: Choice) -> Shown:
     """Branch rows of a day, the newest published by default."""
-    return _chosen(_read(settings, read_branches, as_of), branch, band, sort, ["region", "branch"], worst)
+    rows, stamp = _read(settings, "branch", as_of, choice)
+    return Shown(_chosen(rows, choice, ["region", "branch"]), _about("Branches", rows, stamp, choice))
 
 
-def reasons(frame: pl.DataFrame) -> pl.DataFrame:
-    """The two terms that cost each officer's risk score most."""
-    return frame.select("officer_id").with_columns(costliest(frame, "risk_score", load()))
+def _about(title: str, rows: pl.DataFrame, stamp: Stamp, choice: Choice) -> About:
+    given = {"branch": choice.branch, "risk_band": choice.band, "worst": choice.worst}
+    return About(
+        title,
+        run_id=stamp.run_id,
+        known_at=stamp.run_id,
+        as_of=rows["calculation_date"][0],
+        calculated_at=stamp.calculated_at,
+        filters={name: value for name, value in given.items() if value is not None},
+        policy_hash=stamp.policy().hash,
+    )
 
 
-def _read(settings: Settings, read: Read, as_of: date | None) -> pl.DataFrame:
+def _read(settings: Settings, by: By, as_of: date | None, choice: Choice) -> tuple[pl.DataFrame, Stamp]:
+    """The rows, and the run that they come from."""
     with opened(settings) as url, connect(url, "loanmetrics show") as connection:
-        rows = read(connection, as_of)
-    if rows.is_empty():
-        day = f" for {as_of}" if as_of else ""
-        raise UsageError(
-            f"nothing is published{day}", f"run: loanmetrics compute{f' --as-of {as_of}' if as_of else ''}"
-        )
-    return rows
+        rows = (read_officers if by == "officer" else read_branches)(connection, as_of)
+        if rows.is_empty():
+            day, hint = (f" for {as_of}", f" --as-of {as_of}") if as_of else ("", "")
+            raise UsageError(f"nothing is published{day}", f"run: loanmetrics compute{hint}")
+        shown = rows["calculation_date"][0]
+        _, stamp = dated(connection, shown)
+        if choice.revisions:
+            lake = lake_of(settings, connection)
+            rows = with_revisions(connection, lake, rows, by, stamp.policy(), choice.revisions)
+        return rows, stamp
 
 
-def _chosen(
-    rows: pl.DataFrame,
-    branch: str | None,
-    band: str | None,
-    sort: str | None,
-    key: list[str],
-    worst: int | None,
-) -> pl.DataFrame:
-    for name, value in (("branch", branch), ("risk_band", band)):
+def _chosen(rows: pl.DataFrame, choice: Choice, key: list[str]) -> pl.DataFrame:
+    sort, worst = choice.sort, choice.worst
+    for name, value in (("branch", choice.branch), ("risk_band", choice.band)):
         if value is not None:
             if value not in (known := rows[name].unique().drop_nulls().to_list()):
                 raise unknown(name.replace("_", " "), value, known)

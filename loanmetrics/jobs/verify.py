@@ -62,8 +62,9 @@ def _chain(connection: psycopg.Connection) -> Check:
 def _day(settings: Settings, connection: psycopg.Connection, as_of: date | None) -> Iterator[Check]:
     day, _ = reading.dated(connection, as_of)
     lake = lake_of(settings, connection)
-    version, catalogue = knowledge(connection, lake, day), load()
+    version = knowledge(connection, lake, day)
     policy = Policy.from_dict(version.policy)
+    catalogue = load(policy, day)
     tables = {"officers": read_officers(connection, day), "branches": read_branches(connection, day)}
     if stored_by(connection, day) != version.run_id:
         yield Check("facts", f"those of {day} are no longer kept: compared with run {version.run_id}")

@@ -6,7 +6,9 @@ from datetime import date
 
 import polars as pl
 
+from loanmetrics.engine.diff.wording import differing
 from loanmetrics.engine.whatif import whatif as compare
+from loanmetrics.export import About
 from loanmetrics.jobs import reading
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.days import book_of
@@ -27,6 +29,13 @@ class WhatIf:
     differs: tuple[tuple[str, str, str], ...]
     rows: pl.DataFrame
 
+    @property
+    def about(self) -> About:
+        """What the rows are."""
+        said = {f"policy {name}": f"{now} -> {then}" for name, now, then in self.differs}
+        stretch = {} if self.first == self.day else {"from": self.first}
+        return About("Who would change band", self.run_id, self.run_id, self.day, None, {**stretch, **said})
+
 
 def whatif(
     settings: Settings,
@@ -41,7 +50,6 @@ def whatif(
         day, _ = reading.dated(connection, as_of)
         version = knowledge(connection, lake, day)
         book = book_of(lake, version, day)
-        was, is_ = book.policy.as_dict(), policy.as_dict()
-        differs = tuple((name, str(was[name]), str(is_[name])) for name in was if was[name] != is_[name])
+        differs = tuple(differing(book.policy, policy))
         rows = compare(book, policy, tuple(metrics), first)
     return WhatIf(first or day, day, version.run_id, differs, rows)

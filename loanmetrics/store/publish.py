@@ -4,7 +4,7 @@ Only what changed is written. A row whose figures stay the same keeps the run_id
 which they were first published, so that a repeated run writes nothing; the log says which run was last.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -13,8 +13,9 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from loanmetrics.engine.catalogue import later_columns
 from loanmetrics.steps import step
-from loanmetrics.store.frames import check_columns, column_types, columns, copy_in, fetch
+from loanmetrics.store.frames import DTYPES, check_columns, column_types, columns, copy_in, fetch
 from loanmetrics.store.loan_states import replace_loans
 from loanmetrics.store.partitions import ensure_partitions
 from loanmetrics.store.runs import Outcome, Run, complete
@@ -183,7 +184,8 @@ def read_branches(connection: psycopg.Connection, as_of: date | None = None) -> 
 
 def _read(connection: psycopg.Connection, table: str, as_of: date | None, order: list[str]) -> pl.DataFrame:
     day = as_of or newest_day(connection)
-    return fetch(connection, table, sql.SQL("calculation_date = %s"), [day], order)
+    rows = fetch(connection, table, sql.SQL("calculation_date = %s"), [day], order)
+    return rows.drop(name for name, _ in later_columns() if rows[name].null_count() == len(rows))
 
 
 def _stamped(figures: pl.DataFrame, run: Run) -> pl.DataFrame:
@@ -213,12 +215,13 @@ def _merge(
 ) -> int:
     """Make the rows of ``table`` within ``scope`` those of ``frame``, touching only rows that differ."""
     step(f"publish {table}")
+    types = column_types(connection, table)
+    frame = _with_later(frame, types)
+    check_columns(table, frame, types)
     if _is_empty(connection, table, scope):
-        types = column_types(connection, table)
-        check_columns(table, frame, types)
         copy_in(connection, table, frame, types)
         return len(frame)
-    _receive(connection, table, frame)
+    _receive(connection, table, frame, types)
     words = {"table": sql.Identifier(table), "scope": sql.Identifier(scope.column), **_words(table, frame)}
     days = {"first": scope.first, "last": scope.last}
     if restating:
@@ -258,10 +261,16 @@ def _pairs(between: sql.SQL, names: Sequence[str], left: str | None = None) -> s
     return between.join(sql.SQL("{} = {}").format(columns([n], left), columns([n], "new")) for n in names)
 
 
-def _receive(connection: psycopg.Connection, table: str, frame: pl.DataFrame) -> None:
+def _with_later(frame: pl.DataFrame, types: Mapping[str, str]) -> pl.DataFrame:
+    """Measures of revisions that nobody counts are null: what another policy left there goes."""
+    absent = [name for name, _ in later_columns() if name in types and name not in frame.columns]
+    return frame.with_columns(pl.lit(None, DTYPES[types[name]]).alias(name) for name in absent)
+
+
+def _receive(
+    connection: psycopg.Connection, table: str, frame: pl.DataFrame, types: Mapping[str, str]
+) -> None:
     """The frame as a temporary table with the types of ``table``."""
-    types = column_types(connection, table)
-    check_columns(table, frame, types)
     connection.execute(
         sql.SQL("CREATE TEMP TABLE incoming ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
             columns(frame.columns), sql.Identifier(table)

@@ -12,6 +12,7 @@ from pyarrow import input_stream
 
 from loanmetrics.http.routes import Route
 from loanmetrics.http.table import ROUTES
+from loanmetrics.policy import Policy
 from loanmetrics.store.session import connect
 from tests import support
 from tests.api.conftest import FIRST, Api
@@ -115,6 +116,8 @@ def test_exports_hold_the_whole_list(api: Api, route: Route) -> None:
     whole = all_rows(api, route)
     text = api.get(f"{route.path}?format=csv&per_page=1")
     assert text.headers["content-type"].startswith("text/csv")
+    assert text.headers["loanmetrics-policy-hash"] == Policy().hash
+    assert text.headers["link"] == "</api/v1/openapi.json>; rel=describedby"
     told = list(csv.DictReader(io.StringIO(text.text)))
     first = next(field.name for field in route.fields if field.kind == "text" or field.name == "member_id")
     assert [row[first] for row in told] == [

@@ -9,6 +9,7 @@ from tests.cases import (
     lateness,
     people,
     reversals,
+    revisions,
     waivers,
     windows,
 )
@@ -24,6 +25,7 @@ CASES: list[Case] = [
     *calendars.CASES,
     *people.CASES,
     *intake.CASES,
+    *revisions.CASES,
 ]
-FORMULAS: list[Formula] = formulas.FORMULAS
+FORMULAS: list[Formula] = [*formulas.FORMULAS, *revisions.FORMULAS]
 RANKINGS: list[Ranking] = formulas.RANKINGS

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -10,7 +11,7 @@ from loanmetrics import reference
 from loanmetrics.engine import catalogue as catalogue_module
 from loanmetrics.engine import metrics as folder
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import Catalogue, derived_columns, load
+from loanmetrics.engine.catalogue import Catalogue, derived_columns, everything, later_columns, load
 from loanmetrics.engine.history import columns
 from loanmetrics.engine.measures import LOAN_COLUMNS
 from loanmetrics.engine.metric import Example, Measure, Metric, names_in, ratio
@@ -20,7 +21,9 @@ from loanmetrics.errors import UsageError
 from loanmetrics.policy import Policy
 from tests import oracle, support
 
-EXAMPLES = [(metric, example) for metric in load().metrics.values() for example in metric.examples]
+EVERY = [metric for revisions in load().revisions.values() for metric in revisions]
+EXAMPLES = [(metric, example) for metric in EVERY for example in metric.examples]
+SECOND = Policy(revisions={"risk_score": {2: date(2026, 10, 1)}})
 NEW_METRIC = """
 from loanmetrics.engine.metric import Bands, Measure, Metric, ratio
 
@@ -64,7 +67,7 @@ def test_worked_example_holds_in_both_engines(metric: Metric, example: Example) 
 
 
 def test_every_metric_has_an_example() -> None:
-    assert [metric.name for metric in load().metrics.values() if not metric.examples] == []
+    assert [(metric.name, metric.revision) for metric in EVERY if not metric.examples] == []
 
 
 def test_the_oracle_knows_every_measure_and_metric() -> None:
@@ -79,14 +82,14 @@ def test_the_oracle_knows_every_measure_and_metric() -> None:
 
 @pytest.mark.parametrize(
     "formula",
-    [item.formula for item in load().metrics.values()] + [item.sql for item in load().measures.values()],
+    [item.formula for item in EVERY] + [item.sql for item in everything().measures.values()],
 )
 def test_formulas_keep_to_what_both_engines_share(formula: str) -> None:
     assert not any(word in formula.upper() for word in ("ROUND", "//", "%", "FLOOR", "CEIL"))
 
 
 def test_bands_partition_the_line() -> None:
-    for metric in load().metrics.values():
+    for metric in EVERY:
         if metric.bands:
             edges = [limit for _, limit in metric.bands.limits]
             assert edges == sorted(edges, reverse=metric.bands.comparison == ">=")
@@ -100,7 +103,7 @@ def test_a_dropped_file_is_a_metric_everywhere() -> None:
 
     assert ("deep_share", "ratio") in derived_columns() and ("deep_count", "bigint") in derived_columns()
     assert ("deep_share_band", "text") in derived_columns()
-    assert "### deep_share" in reference.markdown(load())
+    assert "### deep_share" in reference.markdown(everything())
     assert "deep_share" in lm.metrics()["name"]
     figures = lm.compute(lm.Book.sample(), "deep_share", "deep_count", by="book").collect()
     assert figures["deep_count"].item() > 0 and figures["deep_share_band"].item() == "Flag"
@@ -124,14 +127,14 @@ def test_a_measure_of_a_column_that_no_loan_has_is_refused_with_a_hint() -> None
         "late", "Late", ratio("late_balance", "total_portfolio"), "ratio", "", measures=(measure,)
     )
     with pytest.raises(UsageError, match=r"reads outstandig, which no loan has \(did you mean outstanding"):
-        load([metric])
+        load(also=[metric])
 
 
 def test_every_column_that_a_measure_may_read_is_there_today_and_in_the_past() -> None:
     book = Book(support.sample_facts(), support.SAMPLE_DAY)
     frame = open_shard(book.facts.shards[0], book, channels(book)).frame()
     assert set(LOAN_COLUMNS) == set(frame.columns) - {"cell"}
-    assert set(LOAN_COLUMNS) == {*columns.DPD, *columns.STEPS, *columns.SUMS} - {"cell"}
+    assert set(LOAN_COLUMNS) == {*columns.DPD, *columns.STEPS, *columns.SUMS, *columns.RAMPS} - {"cell"}
 
 
 def test_two_metrics_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,12 +154,51 @@ def test_metrics_in_a_circle_are_refused() -> None:
 
 def test_the_generated_page_is_fresh() -> None:
     page = Path(__file__).parents[2] / "docs" / "metrics.md"
-    assert page.read_text() == reference.markdown(load()), "run: make fresh"
+    assert page.read_text() == reference.markdown(everything()), "run: make fresh"
 
 
 def test_names_of_policy_reach_formulas() -> None:
     used = {need for metric in load().metrics.values() for need in metric.needs if need.startswith("policy_")}
     assert used <= {f"policy_{name}" for name in Policy.__struct_fields__} and used
+
+
+def test_a_policy_says_which_revision_counts_on_a_day() -> None:
+    before, since = load(SECOND, date(2026, 9, 30)), load(SECOND, date(2026, 10, 1))
+    assert [it.metrics["risk_score"].revision for it in (load(), before, since)] == [1, 1, 2]
+    assert before.metrics == load().metrics and before.on(SECOND, date(2026, 10, 1)).metrics == since.metrics
+    later = {name for name, _ in later_columns()}
+    assert later and later.isdisjoint(load().measures)
+    assert before.measures.keys() == since.measures.keys() == load().measures.keys() | later
+    assert [metric.revision for metric in load().revisions["fimr"]] == [1]
+
+
+def test_every_revision_has_its_columns_in_the_tables() -> None:
+    assert set(load(SECOND).columns) <= set(derived_columns())
+    assert set(later_columns()) <= set(derived_columns())
+
+
+def test_a_revision_that_is_not_there_is_refused_with_a_hint() -> None:
+    begin = date(2026, 10, 1)
+    for revisions, message in (
+        ({"risk_scor": {2: begin}}, "did you mean risk_score"),
+        ({"fimr": {2: begin}}, "known: dqi, risk_score"),
+        ({"dqi": {3: begin}}, "dqi has no revision 3"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load(Policy(revisions=revisions))
+
+
+REVISION_APART = (
+    NEW_METRIC.replace("METRIC = Metric(", "FIRST = Metric(") + "METRICS = (FIRST, FIRST.revised(3))"
+)
+
+
+def test_revisions_are_numbered_without_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deep_share.py").write_text(REVISION_APART)
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    with pytest.raises(UsageError, match="numbered from 1 on"):
+        load()
+    sys.modules.pop(f"{folder.__name__}.deep_share", None)
 
 
 def test_measures_of_names_what_lies_beneath() -> None:

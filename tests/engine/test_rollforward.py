@@ -10,7 +10,7 @@ import pytest
 
 from loanmetrics.engine import run
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import derived_columns, load
 from loanmetrics.engine.diff.figures import figures
 from loanmetrics.engine.mix import mix_and_rate, ratio_of
 from loanmetrics.engine.rollforward import MOVES, is_stock, rollforward
@@ -24,17 +24,19 @@ RATIO = ("overdue_15d_amount", "total_portfolio")
 PORTFOLIO, LATE = "total_portfolio", "par7_principal"
 
 
-def book(rows: support.Rows, on: date) -> Book:
-    made, _ = support.book_of(rows, on, Policy())
+def book(rows: support.Rows, on: date, policy: Policy = Policy()) -> Book:
+    made, _ = support.book_of(rows, on, policy)
     return made
 
 
-def moves(rows: support.Rows, first: date, last: date, figure: str, of: str = "B") -> dict[str, Decimal]:
+def moves(
+    rows: support.Rows, first: date, last: date, figure: str, of: str = "B", policy: Policy = Policy()
+) -> dict[str, Decimal]:
     """What each cause did to a figure of an officer; money in units. Closing less opening is their sum."""
-    after = book(rows, last)
+    after = book(rows, last, policy)
     made = rollforward(Book(after.facts, first, after.policy), after)
     told = figures(made, "officer", [figure]).filter(of=of)
-    scale = 100 if dict(CATALOGUE.columns)[figure] == "money" else 1
+    scale = 100 if dict(derived_columns())[figure] == "money" else 1
     by_cause = told.group_by("cause").agg(pl.col("effect").sum())
     found = {cause: effect / scale for cause, effect in by_cause.iter_rows()}
     assert sum(found.values()) * scale == sum(told["change"].unique())
@@ -91,6 +93,26 @@ def test_a_loan_is_disbursed() -> None:
     rows = with_loan(disbursement_date=day(10))
     assert moves(rows, day(8), day(12), PORTFOLIO) == {"disbursed": 900}
     assert moves(rows, day(8), day(12), "total_disbursed_count") == {"disbursed": 1}
+
+
+SECOND = Policy(revisions={"risk_score": {2: day(10)}})
+
+
+def test_a_loan_ages_and_is_paid() -> None:
+    since = "days_since_repayment"
+    assert moves(lender(), day(8), day(12), "loan_age_days", policy=SECOND) == {"aged": 4}
+    rows = with_payment(paid("R2", "L2", day(11), 100))
+    before = moves(rows, day(8), day(10), since, policy=SECOND)
+    assert before == {"aged": 2}
+    assert list(moves(rows, day(10), day(12), since, policy=SECOND)) == ["paid"]
+    gone = with_payment(paid("R2", "L2", day(12), 900))
+    assert list(moves(gone, day(10), day(16), "loan_age_days", policy=SECOND)) == ["paid_off"]
+
+
+def test_a_score_whose_definition_changes_on_the_way_says_so() -> None:
+    told = moves(lender(), day(8), day(12), "risk_score", policy=SECOND)
+    assert told["definition_changed"] < -30
+    assert "definition_changed" not in moves(lender(), day(10), day(12), "risk_score", policy=SECOND)
 
 
 def test_windows_move_on() -> None:

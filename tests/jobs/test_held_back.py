@@ -8,7 +8,7 @@ import pytest
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import cells, group
-from loanmetrics.engine.stake import BOOKWIDE, BOUNDS, CONDITIONS, LOANS, OFFICERS, bounded_by
+from loanmetrics.engine.stake import BOOKWIDE, BOUNDS, CONDITIONS, DAYS, LOANS, OFFICERS, bounded_by
 from loanmetrics.engine.state import channels, open_shard
 from loanmetrics.facts.version import Version
 from loanmetrics.jobs.days import book_of
@@ -91,7 +91,7 @@ def test_every_column_of_a_loan_is_bounded_or_a_condition() -> None:
     """Whoever adds one has to say which."""
     book = Book(support.sample_facts(), support.SAMPLE_DAY)
     frame = open_shard(book.facts.shards[0], book, channels(book)).frame()
-    assert {*frame.columns} - {"cell"} == {*BOUNDS, *CONDITIONS, *BOOKWIDE}
+    assert {*frame.columns} - {"cell"} == {*BOUNDS, *CONDITIONS, *BOOKWIDE, *DAYS}
 
 
 def test_a_bound_follows_from_what_a_measure_reads() -> None:

@@ -87,7 +87,7 @@ def test_it_is_everywhere_after_a_migration(run: Cli, small: str, tmp_path: Path
 
     assert f"\n{NAME} " in run(small, "metrics")[1]
     assert "second_week_balance / NULLIF(total_portfolio, 0)" in run(small, "metrics", NAME)[1]
-    assert f"### {NAME}" in reference.markdown(catalogue.load())
+    assert f"### {NAME}" in reference.markdown(catalogue.everything())
 
     changes = tmp_path / "changes.csv"
     assert run(small, *COMPUTE, "--dry-run", "--output", str(changes))[0] == 0

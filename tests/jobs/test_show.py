@@ -17,6 +17,7 @@ from loanmetrics.store.session import connect
 from tests import support
 from tests.jobs.conftest import Cli
 from tests.jobs.small import DAY
+from tests.jobs.stored import asked
 
 WHAT = ("officers", "branches")
 Published = Callable[[str], pl.DataFrame]
@@ -54,6 +55,34 @@ def test_csv_is_exact(run: Cli, sample: str, published: Published, what: str) ->
     expected = published(what).drop("calculated_at")
     found = pl.read_csv(io.StringIO(out), schema_overrides=expected.schema).drop("calculated_at")
     assert_frame_equal(found, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_files_say_what_they_are(run: Cli, sample: str, tmp_path: Path, what: str) -> None:
+    words = (
+        "show",
+        what,
+        "--branch",
+        "Ikeja",
+        "--columns",
+        f"{'officer_id' if what == 'officers' else 'branch'},fimr",
+    )
+    for suffix in ("csv", "parquet"):
+        assert run(sample, *words, "--output", f"out.{suffix}") == (0, "", "")
+    [(run_id, hash_)] = asked(sample, "SELECT run_id, policy_hash FROM metric_calculation_log")
+    told = json.loads((tmp_path / "out.csv-metadata.json").read_text())
+    assert (told["url"], told["dc:title"]) == ("out.csv", what.title())
+    assert (told["loanmetrics:run_id"], told["loanmetrics:policy_hash"]) == (run_id, hash_)
+    assert told["loanmetrics:as_of"] == str(support.SAMPLE_DAY)
+    assert told["loanmetrics:filters"] == {"branch": "Ikeja"}
+    first, fimr = told["tableSchema"]["columns"]
+    assert (fimr["name"], fimr["datatype"]) == ("fimr", "double")
+    assert fimr["dc:description"].startswith("Share of recent loans whose first installment was missed")
+    metadata = pl.read_parquet_metadata(tmp_path / "out.parquet")
+    assert metadata["loanmetrics.run_id"] == run_id
+    assert json.loads(metadata["loanmetrics.filters"]) == {"branch": "Ikeja"}
+    assert json.loads(metadata["loanmetrics.columns"])[1]["about"] == fimr["dc:description"]
+    assert pl.read_csv(tmp_path / "out.csv").columns == [first["name"], "fimr"]
 
 
 @pytest.mark.parametrize("what", WHAT)

@@ -23,7 +23,7 @@ ALIASES = {"risk_score_band": "risk_band"}
 
 def differences(book: Book, intake: Intake, theirs: oracle.Answer) -> list[str]:
     """Every figure on which the engine differs from the oracle."""
-    catalogue = load()
+    catalogue = load(book.policy, book.as_of)
     cells = run.cells(book, catalogue)
     return [
         *_unequal("quarantine", intake.quarantine, theirs.quarantine),

@@ -45,6 +45,7 @@ class Incremental(RuleBasedStateMachine):
     done: ClassVar[Counter[str]]
     read: ClassVar[Counter[str]]
     detection: Literal["triggers", "hashes"] = "triggers"
+    policy = POLICY
     longest = 6
 
     def __init__(self) -> None:
@@ -162,7 +163,7 @@ class Incremental(RuleBasedStateMachine):
     @rule(full=st.sampled_from([False, False, False, False, True]), ago=st.sampled_from([0, 0, 0, 0, 1, 20]))
     def run(self, full: bool, ago: int = 0) -> None:
         day = self.lender.today - timedelta(ago)
-        made = compute(self.settings, day, POLICY, full=full)
+        made = compute(self.settings, day, self.policy, full=full)
         self._was_read(self.done if made.reason else self.read)
         self._note_day("run", day)
         self._note("run on everything" if made.reason else "run on what changed")
@@ -184,7 +185,7 @@ class Incremental(RuleBasedStateMachine):
         last = self.lender.today - timedelta(ago)
         first = last - timedelta(min(length, self.longest) - 1)
         before = frozen(self.url)
-        for month in backfill(self.settings, first, last, POLICY):
+        for month in backfill(self.settings, first, last, self.policy):
             self._note("month backfilled" if any(month.changed.values()) else "month backfilled in vain")
         self._was_read(self.done)
         for day in days(first, last):
@@ -195,7 +196,7 @@ class Incremental(RuleBasedStateMachine):
             assert_loans(self.url, book)
 
     def _book(self, day: date) -> Book:
-        return Book.scan(self.url, as_of=day, policy=POLICY)
+        return Book.scan(self.url, as_of=day, policy=self.policy)
 
     def _is_newest(self, day: date) -> bool:
         self.newest = max(day, self.newest or day)

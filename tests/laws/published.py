@@ -67,7 +67,7 @@ def days(first: date, last: date) -> Iterator[date]:
 
 def computed(book: Book) -> Frames:
     """Cells, officers, branches."""
-    catalogue = load()
+    catalogue = load(book.policy, book.as_of)
     cells = run.cells(book, catalogue)
     return cells, results.officers(cells, book, catalogue), results.branches(cells, book, catalogue)
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+import loanmetrics as lm
 from loanmetrics.engine import loans, results, run
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import Catalogue, load
@@ -27,7 +28,8 @@ from loanmetrics.policy import Policy
 from tests import support
 from tests.strategies import Case, Row, cases
 
-CATALOGUE = load()
+REVISED = Policy(revisions={"risk_score": {2: date(2026, 3, 10)}, "dqi": {2: date(2026, 5, 2)}})
+CATALOGUE = load(REVISED)
 DAY = "calculation_date"
 SAMPLE_DAYS = (date(2024, 12, 25), support.SAMPLE_DAY)
 AGO = st.integers(-25, 60)
@@ -107,6 +109,8 @@ EXTRA = {
     "days_late": "CASE WHEN on_book THEN dpd ELSE 0 END",
     "lately_worse": "CASE WHEN dpd > dpd_before AND 3 <= dpd_mid_month THEN outstanding END",
     "busy": "CASE WHEN entries > 1 AND NOT backdated > 0 THEN installments_due ELSE 0 END",
+    "quiet_and_late": "CASE WHEN dpd > 6 THEN days_unpaid ELSE 0 END",
+    "twice_as_old": "2 * loan_age - days_unpaid",
     "mixture": "CASE WHEN channel_pure AND dpd NOT IN (0, 2) THEN fee_owed - fee_received + due_ahead ELSE cell END",
 }
 
@@ -266,22 +270,23 @@ def test_replaying_the_transitions_of_the_sample_gives_every_bucket() -> None:
 
 
 def assert_figures(book: Book, first: date, last: date, step: int = 1) -> None:
-    table = sums(book.facts, book.policy, first, last, CATALOGUE)
-    cells = by_day.cells(book.facts, table, first, last, CATALOGUE)
+    known = load(book.policy)
+    table = sums(book.facts, book.policy, first, last, known)
+    cells = by_day.cells(book.facts, table, first, last, known)
     calendar = by_day.calendar(first, last)
-    officers = results.officers(cells, book, CATALOGUE, calendar)
-    branches = results.branches(cells, book, CATALOGUE, days=calendar)
-    whole = results.branches(cells, book, CATALOGUE, by=(), days=calendar)
+    officers = results.officers(cells, book, known, calendar)
+    branches = results.branches(cells, book, known, days=calendar)
+    whole = results.branches(cells, book, known, by=(), days=calendar)
     for day in days(first, last, step):
-        today = on(book, day)
-        alone = run.cells(today, CATALOGUE)
+        today, means = on(book, day), load(book.policy, day)
+        alone = run.cells(today, means)
         for ours, theirs in (
             (cells, alone),
-            (officers, results.officers(alone, today, CATALOGUE)),
-            (branches, results.branches(alone, today, CATALOGUE)),
-            (whole, results.branches(alone, today, CATALOGUE, by=())),
+            (officers, results.officers(alone, today, means)),
+            (branches, results.branches(alone, today, means)),
+            (whole, results.branches(alone, today, means, by=())),
         ):
-            assert_same(ours.filter(pl.col(DAY) == day).drop(DAY), theirs)
+            assert_same(ours.filter(pl.col(DAY) == day).drop(DAY).select(theirs.columns), theirs)
 
 
 @law(5)
@@ -298,8 +303,20 @@ def test_figures_of_an_empty_book_by_day() -> None:
     assert_figures(book, date(2026, 3, 1), date(2026, 3, 16))
 
 
-def test_figures_of_the_sample_by_day() -> None:
-    assert_figures(Book(support.sample_facts(), support.SAMPLE_DAY), *SAMPLE_DAYS, step=41)
+@pytest.mark.parametrize("policy", [Policy(), REVISED], ids=["first revisions", "later revisions"])
+def test_figures_of_the_sample_by_day(policy: Policy) -> None:
+    assert_figures(Book(support.sample_facts(), support.SAMPLE_DAY, policy), *SAMPLE_DAYS, step=41)
+
+
+def test_a_revision_counts_from_its_day_on_and_on_no_day_before() -> None:
+    facts, last = support.sample_facts(), date(2026, 3, 20)
+    first, later = (
+        lm.history(lm.Book(facts, last, policy), "risk_score", "dqi", first=date(2026, 3, 1)).collect()
+        for policy in (Policy(), REVISED)
+    )
+    before = pl.col(DAY) < REVISED.revisions["risk_score"][2]
+    assert_same(later.filter(before), first.filter(before))
+    assert (first.filter(~before)["risk_score"] != later.filter(~before)["risk_score"]).any()
 
 
 def test_par15_of_every_15th_is_what_par15_mid_month_was() -> None:

@@ -2,13 +2,16 @@
 
 import os
 from collections import Counter
+from datetime import timedelta
 from typing import Literal
 
+import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from loanmetrics.testing import Databases
 from tests.laws.histories import eventful
+from tests.laws.lender import START
 from tests.laws.machine import Incremental
 
 LONG = os.environ.get("LOANMETRICS_MACHINES")
@@ -62,6 +65,19 @@ def assert_incremental_is_full(machine: type[Incremental], databases: Databases,
 
 def test_incremental_equals_full(databases: Databases) -> None:
     assert_incremental_is_full(Incremental, databases, int(LONG or 4))
+
+
+class Revised(Incremental):
+    """A lender whose score and index change their formulas while he is looked at."""
+
+    policy = msgspec.structs.replace(
+        Incremental.policy,
+        revisions={"risk_score": {2: START + timedelta(12)}, "dqi": {2: START + timedelta(30)}},
+    )
+
+
+def test_incremental_equals_full_over_a_revision(databases: Databases) -> None:
+    assert_incremental_is_full(Revised, databases, int(LONG or 2))
 
 
 class ByHashes(Incremental):

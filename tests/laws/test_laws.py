@@ -19,7 +19,7 @@ from polars.testing import assert_frame_equal
 from loanmetrics.engine import loans, results, run
 from loanmetrics.engine.book import Book, Facts
 from loanmetrics.engine.calendar import latest_15th, to_date, to_day
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import Catalogue, load
 from loanmetrics.engine.metric import Metric
 from loanmetrics.policy import Policy
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
@@ -27,7 +27,6 @@ from tests import laws, support
 from tests.strategies import POLICIES, Case, Row, Rows, cases, fixed, units
 
 CATALOGUE = load()
-SUMS = [name for name, measure in CATALOGUE.measures.items() if measure.kind == "sum"]
 BANDED = [metric for metric in CATALOGUE.metrics.values() if metric.bands]
 WHOLE = cases(whole=True, loans=5)
 CALENDAR = POLICIES.map(lambda policy: msgspec.structs.replace(policy, calendar="calendar"))
@@ -62,11 +61,22 @@ def by_loan(book: Book) -> dict[str, Row]:
     return {row["loan_id"]: row for row in loans.states(book).to_dicts()}
 
 
+def of(book: Book) -> Catalogue:
+    """What is measured under the book's policy, and by which revisions on its day."""
+    return load(book.policy, book.as_of)
+
+
+def summed(book: Book) -> list[str]:
+    """Measures that are sums over loans."""
+    return [name for name, measure in of(book).measures.items() if measure.kind == "sum"]
+
+
 def figures(book: Book) -> list[pl.DataFrame]:
     """Everything published about a day."""
-    cells = run.cells(book, CATALOGUE)
-    groups = [results.branches(cells, book, CATALOGUE, by) for by in laws.GROUPS.values()]
-    return [cells, results.officers(cells, book, CATALOGUE), *groups, standing(book)]
+    catalogue = of(book)
+    cells = run.cells(book, catalogue)
+    groups = [results.branches(cells, book, catalogue, by) for by in laws.GROUPS.values()]
+    return [cells, results.officers(cells, book, catalogue), *groups, standing(book)]
 
 
 def assert_same(ours: Sequence[pl.DataFrame], theirs: Sequence[pl.DataFrame]) -> None:
@@ -83,10 +93,10 @@ def test_any_split_into_shards_adds_up_to_the_same(case: Case) -> None:
     book = book_of(case)
     count = sum(shard.loans.select(pl.len()).collect().item() for shard in book.facts.shards)
     assume(count)
-    whole = [run.cells(book, CATALOGUE), standing(book)]
+    whole = [run.cells(book, of(book)), standing(book)]
     for size in range(1, count + 1):
         split = replace(book, facts=support.resharded(book.facts, size))
-        assert_same([run.cells(split, CATALOGUE), standing(split)], whole)
+        assert_same([run.cells(split, of(split)), standing(split)], whole)
 
 
 @law(10)
@@ -289,7 +299,7 @@ def test_balances_scores_and_sums_hold_together(case: Case) -> None:
     tables = figures(book)
     for table in tables:
         assert_sane(table)
-    assert_ties_out(tables[:-1])
+    assert_ties_out(tables[:-1], summed(book))
     assert_contributions(book, tables[0])
 
 
@@ -333,19 +343,20 @@ def assert_sane(table: pl.DataFrame) -> None:
                 assert (row[metric.name] is None) == (row[metric.band_column] == "n/a")
 
 
-def assert_ties_out(tables: Sequence[pl.DataFrame]) -> None:
+def assert_ties_out(tables: Sequence[pl.DataFrame], sums: list[str]) -> None:
     """Cells, officers, branches, regions and book are sums of the same; officers are counted once."""
     cells, *others = tables
     for table in others:
-        assert table.select(SUMS).sum().row(0) == cells.select(SUMS).sum().row(0)
+        assert table.select(sums).sum().row(0) == cells.select(sums).sum().row(0)
     for name in ("total_officers", "float_gap_officers"):
         assert tables[-1][name].item() == cells.filter(pl.col(name) > 0)["officer_id"].n_unique()
 
 
 def assert_contributions(book: Book, cells: pl.DataFrame) -> None:
     """What the loans behind the figures add, added, is the figures."""
-    added = loans.frame(book, CATALOGUE).group_by(laws.CELL).agg(pl.col(SUMS).sum()).sort(laws.CELL)
-    assert_frame_equal(added, cells.select(*laws.CELL, *SUMS))
+    sums = summed(book)
+    added = loans.frame(book, of(book)).group_by(laws.CELL).agg(pl.col(sums).sum()).sort(laws.CELL)
+    assert_frame_equal(added, cells.select(*laws.CELL, *sums))
 
 
 # --- Scores and bands ---------------------------------------------------------------------------------------
@@ -357,12 +368,14 @@ def empty_facts() -> Facts:
 
 
 def evaluated(measures: Sequence[Mapping[str, int]], policy: Policy) -> list[Row]:
-    rows = pl.DataFrame([dict.fromkeys(CATALOGUE.measures, 0) | dict(each) for each in measures])
-    return run.evaluate(rows, Book(empty_facts(), date(2026, 3, 16), policy), CATALOGUE).to_dicts()
+    book = Book(empty_facts(), date(2026, 3, 16), policy)
+    rows = pl.DataFrame([dict.fromkeys(of(book).measures, 0) | dict(each) for each in measures])
+    return run.evaluate(rows, book, of(book)).to_dicts()
 
 
+Terms = tuple[tuple[str, str, bool], ...]
 # (part, whole, does more of the part cost points?)
-TERMS = (
+TERMS: Terms = (
     ("overdue_15d_amount", "total_portfolio", True),
     ("first_miss_count", "disbursed_count", True),
     ("moved_to_7to30", "prev_dpd_1to6_balance", True),
@@ -373,19 +386,29 @@ TERMS = (
     ("pure_channel_count", "channel_known_count", False),
     ("float_gap_officers", "total_officers", True),
 )
+SECOND_TERMS = (
+    *TERMS[:3],
+    ("days_since_repayment", "loan_age_days", True),
+    ("interest_collected", "par15_mid_month", False),
+)
+SECOND = Policy(revisions={"risk_score": {2: date(2026, 3, 16)}, "dqi": {2: date(2026, 3, 16)}})
+SCORES = ((Policy(), TERMS), (SECOND, SECOND_TERMS))
 SIZES = st.one_of(st.integers(0, 12), st.integers(0, 10**15))
 PARTS = st.tuples(SIZES, SIZES)
 
 
+@pytest.mark.parametrize(("policy", "terms"), SCORES, ids=["revision 1", "revision 2"])
 @law(60)
 @given(st.lists(PARTS, min_size=len(TERMS), max_size=len(TERMS)), st.integers(0, len(TERMS) - 1), SIZES)
-def test_every_term_moves_the_risk_score_one_way(pairs: list[tuple[int, int]], place: int, more: int) -> None:
+def test_every_term_moves_the_risk_score_one_way(
+    policy: Policy, terms: Terms, pairs: list[tuple[int, int]], place: int, more: int
+) -> None:
     given_measures = {"total_officers": 1}
-    for (part, whole, _), (a, b) in zip(TERMS, pairs, strict=True):
+    for (part, whole, _), (a, b) in zip(terms, pairs, strict=False):
         given_measures |= {whole: max(a, b), part: min(a, b)}
-    part, whole, costs = TERMS[place]
+    part, whole, costs = terms[place % len(terms)]
     raised = given_measures | {part: min(given_measures[whole], given_measures[part] + more)}
-    low, high = evaluated([raised, given_measures] if costs else [given_measures, raised], Policy())
+    low, high = evaluated([raised, given_measures] if costs else [given_measures, raised], policy)
     if low["risk_score"] is None:
         assert given_measures["total_officers"] == 0
         return

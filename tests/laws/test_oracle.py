@@ -37,6 +37,7 @@ SAMPLE_DAYS = (
     date(2026, 6, 15),
     support.SAMPLE_DAY,
 )
+REVISED = Policy(revisions={"risk_score": {2: date(2025, 8, 31)}, "dqi": {2: date(2026, 2, 28)}})
 OTHER_LENDER = Policy(
     time_zone="Africa/Lagos",
     calendar="business",
@@ -63,7 +64,8 @@ def sample() -> tuple[Facts, Intake, oracle.Raw, oracle.Facts]:
 def test_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     facts, intake, raw, usable = sample()
     monkeypatch.setattr(oracle, "read", lambda *_: usable)
-    views = [*((day, Policy()) for day in SAMPLE_DAYS), (date(2026, 3, 1), OTHER_LENDER)]
+    views = [(day, policy) for policy in (Policy(), REVISED) for day in SAMPLE_DAYS]
+    views.append((date(2026, 3, 1), OTHER_LENDER))
     for day, policy in views:
         theirs = oracle.evaluate(raw, day, policy)
         found = laws.differences(Book(facts, day, policy), intake, theirs)
@@ -430,7 +432,7 @@ def of_rows(case: Case, answer: oracle.Answer) -> Reached:
 def of_groups(case: Case, answer: oracle.Answer) -> Reached:
     """Every metric with and without evidence, every band, and what a group of cells adds."""
     groups = [*answer.officers.values(), *answer.branches.values(), answer.book]
-    metrics = oracle.metrics(dict.fromkeys(oracle.MEASURES, 0), case.policy)
+    metrics = oracle.metrics(dict.fromkeys(oracle.measured(case.policy), 0), case.policy, case.as_of)
     found = {
         f"{name} is null": any(row[name] is None for row in groups) for name in metrics if nullable(name)
     }

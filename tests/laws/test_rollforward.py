@@ -12,7 +12,7 @@ import polars as pl
 from loanmetrics.engine.diff.figures import figures
 from loanmetrics.engine.rollforward import CAME_TO_COUNT, CEASED_TO_COUNT, DISBURSED, PAID, rollforward
 from tests.laws.changes import Two, fixed
-from tests.laws.test_diff import CATALOGUE, MORE, NUMBERS, assert_sums_to_changes, book_of, published
+from tests.laws.test_diff import MORE, assert_sums_to_changes, book_of, numbers, of_day, published
 
 SPANS = (1, 7, 30, 92)
 
@@ -24,24 +24,20 @@ def earlier(two: Two, place: int) -> Two:
 
 
 def test_moves_sum_exactly_to_every_change() -> None:
-    numbers = range(secrets.randbelow(2**30), 2**31)[:MORE] if MORE else range(2)
+    seeds = range(secrets.randbelow(2**30), 2**31)[:MORE] if MORE else range(2)
     seen: set[str] = set()
-    for place, given in enumerate(fixed(numbers)):
+    for place, given in enumerate(fixed(seeds)):
         two = earlier(given, place)
         before, after = book_of(two.before), book_of(two.after)
         made = rollforward(before, after)
         seen |= set(made.effects["cause"])
         by = ("officer", "branch", "region", "book")[place % 4]
-        told = figures(made, by, NUMBERS)
-        assert_sums_to_changes(
-            told, told_of(published(before, by, CATALOGUE)), told_of(published(after, by, CATALOGUE))
-        )
-        some = figures(made, "officer", NUMBERS, {"officer_id": "A"})
-        alone = figures(rollforward(before, after, ["A"]), "officer", NUMBERS, {"officer_id": "A"})
+        names = numbers(of_day(after))
+        told = figures(made, by, names)
+        sides = [published(book, by, of_day(book), names) for book in (before, after)]
+        assert_sums_to_changes(told, *(rows.filter(pl.col("figure").is_in(names)) for rows in sides))
+        some = figures(made, "officer", names, {"officer_id": "A"})
+        alone = figures(rollforward(before, after, ["A"]), "officer", names, {"officer_id": "A"})
         assert alone.equals(some)
     # Every kind there is, alone, is in the worked cases of tests/engine.
     assert {DISBURSED, PAID, CAME_TO_COUNT, CEASED_TO_COUNT} <= seen
-
-
-def told_of(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("figure").is_in(NUMBERS))

@@ -45,7 +45,7 @@ def diff(
     among: pl.Series | None = None,
 ) -> Diff:
     """Lay two books side by side; ``among`` names the loans whose rows may differ, if that is known."""
-    was, is_ = then or load(), now or load()
+    was, is_ = then or load(before.policy, before.as_of), now or load(after.policy, after.as_of)
     cells = run.cells(before, was), run.cells(after, is_)
     made = Diff(before, after, was, is_, cells, effects(before, after, was, is_, among))
     add_up(made, additive(is_))

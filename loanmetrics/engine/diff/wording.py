@@ -11,6 +11,7 @@ from loanmetrics.tables import LOAN_STATUSES, MINOR_PER_UNIT, RATE_SCALE, WAIVER
 
 MOST_NAMED: Final = 5
 NONE: Final = pl.lit("none")
+NOTHING: Final = "none"
 SCALES: Final = {"money": (2, MINOR_PER_UNIT), "rate": (6, RATE_SCALE)}
 CODES: Final = {"status": LOAN_STATUSES, "waiver_type": WAIVER_TYPES}
 
@@ -46,8 +47,26 @@ def policies(then: Policy, now: Policy) -> str:
     >>> policies(Policy(), Policy(flow_days=10))
     'flow_days 30 -> 10'
     """
+    return ", ".join(f"{name} {was} -> {is_}" for name, was, is_ in differing(then, now))
+
+
+def differing(then: Policy, now: Policy) -> list[tuple[str, str, str]]:
+    """Names of which two policies say something else, with what either says."""
     was, is_ = then.as_dict(), now.as_dict()
-    return ", ".join(f"{name} {was[name]} -> {is_[name]}" for name in was if was[name] != is_[name])
+    sides = [(name, was.get(name, NOTHING), is_.get(name, NOTHING)) for name in dict.fromkeys([*was, *is_])]
+    return [(name, _said(one), _said(other)) for name, one, other in sides if one != other]
+
+
+def _said(value: object) -> str:
+    """A policy's value in words.
+
+    >>> _said({"risk_score": {"2": "2026-10-01"}})
+    'risk_score 2 from 2026-10-01'
+    """
+    if isinstance(value, dict):
+        begins = [f"{metric} {nth} from {day}" for metric, nths in value.items() for nth, day in nths.items()]
+        return ", ".join(begins)
+    return str(value)
 
 
 def changed(fields: dict[str, str], then: str = "") -> pl.Expr:

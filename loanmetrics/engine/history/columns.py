@@ -6,7 +6,8 @@ import numpy as np
 
 from loanmetrics.engine.allocation import FILL_ORDER, spread
 from loanmetrics.engine.calendar import NEVER, Flags, Ints
-from loanmetrics.engine.history import flows, installments
+from loanmetrics.engine.history import ages, flows, installments
+from loanmetrics.engine.history.ages import Ramps
 from loanmetrics.engine.history.levels import Edges
 from loanmetrics.engine.history.past import Past
 from loanmetrics.engine.history.standing import Standing
@@ -25,6 +26,8 @@ def column(past: Past, name: str, edges: Edges | None = None) -> Steps:
 def _made(past: Past, name: str, edges: Edges | None) -> Steps:
     if name in DPD:
         return DPD[name](past).dpd(edges)
+    if name in RAMPS:
+        return RAMPS[name](past).steps(past.grid)
     return SUMS[name](past).steps(past.grid) if name in SUMS else STEPS[name](past)
 
 
@@ -170,6 +173,8 @@ SUMS: dict[str, Callable[[Past], Spells]] = {
     "reversals": flows.reversals,
     "float_gaps": flows.float_gaps,
 }
+# Columns that grow by one a day.
+RAMPS: dict[str, Callable[[Past], Ramps]] = {"loan_age": ages.loan_age, "days_unpaid": ages.days_unpaid}
 # Columns that change on much the same days: measures that need any of them are looked at together.
 FAMILIES = (
     frozenset({"on_book", "outstanding", "principal_outstanding", "dpd"}),

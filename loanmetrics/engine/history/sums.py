@@ -13,7 +13,7 @@ import polars as pl
 from loanmetrics.engine.book import Book, Facts, Shard
 from loanmetrics.engine.calendar import Ints, to_date
 from loanmetrics.engine.catalogue import Catalogue
-from loanmetrics.engine.history.columns import DPD, FAMILIES, STEPS, SUMS, column
+from loanmetrics.engine.history.columns import DPD, FAMILIES, RAMPS, STEPS, SUMS, column
 from loanmetrics.engine.history.levels import Edges, levels
 from loanmetrics.engine.history.past import Era, Past, eras, open_pasts, span
 from loanmetrics.engine.history.steps import Grid, Stretch
@@ -24,8 +24,9 @@ from loanmetrics.errors import DataError
 from loanmetrics.policy import Policy
 
 Floats = npt.NDArray[np.float64]
-KNOWN = frozenset({*DPD, *STEPS, *SUMS})
-# Cells times days held in memory at a time, and days where a measure tells every day past due apart.
+KNOWN = frozenset({*DPD, *STEPS, *SUMS, *RAMPS})
+WHOLE = frozenset({*SUMS, *RAMPS})
+# Cells times days held in memory at a time, and days where a measure tells every day of a count apart.
 AT_ONCE = 600_000
 FINE_DAYS = 31
 
@@ -52,7 +53,9 @@ def sums(
 
 
 def _is_fine(measure: Measure) -> bool:
-    return any(levels(measure.sql, name) is None for name in DPD)
+    """Whether it changes every day, and not as a column that is laid on its days as a whole."""
+    grows = measure.sql not in RAMPS and not RAMPS.keys().isdisjoint(names_in(measure.sql))
+    return grows or any(levels(measure.sql, name) is None for name in DPD)
 
 
 def _stretch(
@@ -89,7 +92,9 @@ def _add(past: Past, measures: list[Measure], grid: Grid, places: dict[str, Ints
         if measure.sql in SUMS:
             loan, place, amount = SUMS[measure.sql](past).moves(grid.width)
             np.add.at(places[measure.name], grid.key(past.ledger.loans.cell[loan], place), amount)
-    for group in groups([measure for measure in measures if measure.sql not in SUMS]):
+        if measure.sql in RAMPS:
+            places[measure.name] += RAMPS[measure.sql](past).changes(past.ledger.loans.cell, grid)
+    for group in groups([measure for measure in measures if measure.sql not in WHOLE]):
         for name, (cell, place, amount) in group.changes(past):
             np.add.at(places[name], grid.key(cell, place), amount)
 

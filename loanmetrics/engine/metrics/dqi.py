@@ -1,19 +1,26 @@
 from loanmetrics.engine.metric import Bands, Example, Metric
 
-WEIGHED = (
-    "COALESCE(40 * risk_score_norm, 0.0) + COALESCE(35 * on_time_rate, 0.0) + COALESCE(25 * (1 - fimr), 0.0)"
-)
-WEIGHTS = (
-    "CASE WHEN risk_score_norm IS NULL THEN 0.0 ELSE 40.0 END"
-    " + CASE WHEN on_time_rate IS NULL THEN 0.0 ELSE 35.0 END"
-    " + CASE WHEN fimr IS NULL THEN 0.0 ELSE 25.0 END"
-)
+
+def weighted(risk: int, punctuality: int, first: int) -> str:
+    """The mean of those components that there is evidence of, 0 to 1, weighted in hundredths."""
+    components = (
+        ("risk_score_norm", "risk_score_norm", risk),
+        ("on_time_rate", "on_time_rate", punctuality),
+        ("fimr", "(1 - fimr)", first),
+    )
+    weighed = " + ".join(f"COALESCE({weight} * {value}, 0.0)" for _, value, weight in components)
+    weights = " + ".join(
+        f"CASE WHEN {name} IS NULL THEN 0.0 ELSE {weight}.0 END" for name, _, weight in components
+    )
+    return f"100 * ({weighed}) / NULLIF({weights}, 0.0)"
+
+
 PURITY = "CASE WHEN policy_dqi_uses_channel_purity THEN COALESCE(channel_purity, 1.0) ELSE 1.0 END"
 
-METRIC = Metric(
+FIRST = Metric(
     name="dqi",
     title="Disbursement quality index",
-    formula=f"100 * ({WEIGHED}) / NULLIF({WEIGHTS}, 0.0) * {PURITY}",
+    formula=f"{weighted(40, 35, 25)} * {PURITY}",
     unit="score",
     about="Risk quality, punctuality and first installments in one, times channel purity; no evidence, no weight.",
     reason="no_evidence",
@@ -43,3 +50,14 @@ METRIC = Metric(
         ),
     ),
 )
+SECOND = FIRST.revised(
+    2,
+    formula=weighted(50, 35, 15),
+    about="Risk quality, punctuality and first installments in one; no evidence, no weight.",
+    examples=(
+        Example({"risk_score_norm": 0.855, "on_time_rate": 0.9, "fimr": 0.2}, 86),
+        Example({"risk_score_norm": 0.6, "on_time_rate": None, "fimr": 0.5}, 58),
+        Example({"risk_score_norm": None, "on_time_rate": None, "fimr": None}, None),
+    ),
+)
+METRICS = (FIRST, SECOND)

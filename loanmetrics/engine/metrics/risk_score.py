@@ -1,4 +1,4 @@
-from loanmetrics.engine.metric import Bands, Example, Metric, Term, penalties, ratio
+from loanmetrics.engine.metric import Bands, Example, Measure, Metric, Term, penalties, ratio
 
 TERMS = (
     Term("porr", 20, "porr"),
@@ -12,7 +12,7 @@ TERMS = (
     Term("float_gap", 10, "float_gap_share"),
 )
 
-METRIC = Metric(
+FIRST = Metric(
     name="risk_score",
     title="Risk score",
     formula=penalties(TERMS, when="total_officers > 0"),
@@ -68,3 +68,49 @@ METRIC = Metric(
         ),
     ),
 )
+
+# What a loan's age is divided by: who has paid nothing for a quarter of it has stopped paying.
+QUIET_SHARE = 0.25
+SECOND_TERMS = (
+    *TERMS[:3],
+    Term("repayment_delay", 40, f"{ratio('days_since_repayment', 'loan_age_days')} / {QUIET_SHARE}"),
+    Term("yield_gap", 15, "1 - ayr"),
+)
+SECOND = FIRST.revised(
+    2,
+    formula=penalties(SECOND_TERMS, when="total_officers > 0"),
+    about="100 less a penalty for arrears, first misses, rolling, silence since the last repayment and yield forgone; "
+    "a sign without evidence costs nothing.",
+    terms=SECOND_TERMS,
+    measures=(
+        Measure(
+            "loan_age_days",
+            "loan_age",
+            "Days since disbursement, added up over loans on the book.",
+            unit="count",
+        ),
+        Measure(
+            "days_since_repayment",
+            "days_unpaid",
+            "Days since the last repayment, or since disbursement if there was none, added up over loans on the book.",
+            unit="count",
+        ),
+    ),
+    examples=(
+        Example(
+            {
+                **{"total_officers": 1, "porr": 0.1, "fimr": 0.2, "roll": 0.5},
+                **{"days_since_repayment": 10, "loan_age_days": 100, "ayr": 0.4},
+            },
+            65,
+        ),
+        Example(
+            {
+                **{"total_officers": 1, "porr": 0.0, "fimr": None, "roll": None},
+                **{"days_since_repayment": 30, "loan_age_days": 100, "ayr": None},
+            },
+            60,
+        ),
+    ),
+)
+METRICS = (FIRST, SECOND)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import derived_columns, everything
 from loanmetrics.errors import suggest
 from loanmetrics.http.fields import Field, Fields
 from loanmetrics.http.parameters import DatedPaging, Text, Texts
@@ -39,8 +39,8 @@ LOANS: Fields = (
     Field("branch", "text"),
     Field("disbursement_date", "date"),
     *(
-        Field(it.name, dict(load().columns)[it.name], it.about, shown=False)  # type: ignore[arg-type]
-        for it in load().measures.values()
+        Field(it.name, dict(derived_columns())[it.name], it.about, shown=False)  # type: ignore[arg-type]
+        for it in everything().measures.values()
     ),
 )
 INSTALLMENTS: Fields = (
@@ -99,7 +99,7 @@ def movements(asked: Asked) -> Listing:
     first = query.start_date or reading.day - MONTH
     if first >= reading.day:
         raise ProblemError.bad("start_date", f"must be before {reading.day}")
-    figure, known = query.figure or query.metric, (query.metric, *load().measures_of(query.metric))
+    figure, known = query.figure or query.metric, (query.metric, *reading.catalogue.measures_of(query.metric))
     if figure not in known:
         raise ProblemError.bad("figure", suggest(figure, known))
     with asked.desk.reader() as reader:

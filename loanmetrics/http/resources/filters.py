@@ -9,6 +9,7 @@ from loanmetrics.engine.certainty import judged
 from loanmetrics.engine.diff.causes import CAUSES
 from loanmetrics.engine.rollforward import MOVES
 from loanmetrics.http.routes import Answer, Asked
+from loanmetrics.jobs.reading import dated
 from loanmetrics.store import reading as store
 from loanmetrics.tables import AUDIT_STATUSES, LOAN_STATUSES
 
@@ -75,7 +76,8 @@ def options(asked: Asked) -> Answer:
     with asked.desk.reader() as connection:
         found = store.choices(connection)
         channels = store.channels(connection)["channel"].drop_nulls().unique().sort().to_list()
-    catalogue = load()
+        day, stamp = dated(connection, None)
+    catalogue = load(stamp.policy(), day)
     bands, certain = catalogue.metrics["risk_score"].bands, judged(catalogue)
     data: dict[str, Any] = {
         "regions": sorted({it["region"] for it in found["branches"]}),

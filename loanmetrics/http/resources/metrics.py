@@ -3,18 +3,30 @@
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from loanmetrics.engine.catalogue import load
 from loanmetrics.errors import suggest
-from loanmetrics.http.fields import Field, Fields, money
+from loanmetrics.export import About
+from loanmetrics.export.sheet import Sheet
+from loanmetrics.http.fields import money
 from loanmetrics.http.parameters import Dated, DatedPaging, Text, Texts
 from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.resources import audits
+from loanmetrics.http.resources.metric_fields import (
+    BANDS,
+    OFFICER_METRICS,
+    OFFICERS,
+    REVISIONS,
+    RISK_BANDS,
+    TRACKED,
+    declared,
+)
 from loanmetrics.http.routes import Answer, Asked
+from loanmetrics.jobs import officer_sheet
 from loanmetrics.jobs import officers as job
+from loanmetrics.jobs.beside import By
 from loanmetrics.jobs.listing import Listing
 from loanmetrics.jobs.reading import Told
 
@@ -26,75 +38,6 @@ if TYPE_CHECKING:
 MOST_DAYS = 400
 MOST_TRACKS = 100
 IDENTITY = ("officer_id", "officer_name", "region", "branch", "channel")
-OTHER_NAMES = {
-    "portfolio_total": "total_portfolio",
-    "overdue_15d": "overdue_15d_amount",
-    "yield": "total_yield",
-}
-OFFICER_METRICS = (
-    "risk_score risk_band ayr dqi fimr all_time_fimr d06_slippage roll frr porr channel_purity on_time_rate "
-    "portfolio_total overdue_15d active_loans yield rank"
-).split()
-BRANCH_METRICS = "portfolio_total overdue_15d par15_ratio ayr dqi fimr active_loans total_officers".split()
-TRACKED = [metric.name for metric in load().metrics.values() if metric.unit != "flag"]
-BANDS = {metric.name: metric.band_column for metric in load().metrics.values() if metric.bands}
-_SCORED = load().metric("risk_score").bands
-# Of officers without a score too.
-RISK_BANDS = (*(name for name, _ in _SCORED.limits), _SCORED.otherwise, _SCORED.of(None)) if _SCORED else ()
-
-
-def _declared(shown: list[str], rank: bool) -> dict[str, Field]:
-    """Every measure and metric: the shown ones under their names of the list, the others on request."""
-    catalogue = load()
-    about = {it.name: it.about for it in catalogue.measures.values()}
-    about |= {it.name: it.about for it in catalogue.metrics.values()}
-    kinds = {**dict(catalogue.columns), **({"rank": "int"} if rank else {})}
-    named = {column: name for name, column in OTHER_NAMES.items()}
-    fields = [
-        Field(named.get(name, name), kind, about.get(name, ""), name)  # type: ignore[arg-type]
-        for name, kind in kinds.items()
-    ]
-    by_name = {field.name: field for field in fields}
-    ordered = [*shown, *(name for name in by_name if name not in shown)]
-    return {name: _shown(by_name[name], name in shown) for name in ordered}
-
-
-def _shown(field: Field, shown: bool) -> Field:
-    return Field(field.name, field.kind, field.about, field.column, shown)
-
-
-BAND_FIELD = Field(
-    "bands",
-    "bands",
-    "Band of every metric that has bands",
-    shown=True,
-    sortable=False,
-    null=False,
-    parts=BANDS,
-)
-AUDIT_FIELDS: Fields = (
-    Field("assignee", "text", "Who audits the officer", audit=True),
-    Field("audit_status", "text", "Unassigned, Assigned, In Progress or Resolved", null=False, audit=True),
-    Field("last_audit_date", "date", "Day of the last audit action or change of status", audit=True),
-)
-OFFICERS: Fields = (
-    Field("officer_id", "text", null=False),
-    Field("officer_name", "text"),
-    Field("region", "text"),
-    Field("branch", "text", "The officer's home branch"),
-    Field("channel", "text", "The officer's primary channel"),
-    *_declared(OFFICER_METRICS, rank=True).values(),
-    *AUDIT_FIELDS,
-    BAND_FIELD,
-    Field("date", "date", "The day the figures are of", "calculation_date", shown=False, null=False),
-)
-BRANCHES: Fields = (
-    Field("branch", "text", null=False),
-    Field("region", "text", null=False),
-    *_declared(BRANCH_METRICS, rank=False).values(),
-    BAND_FIELD,
-    Field("date", "date", "The day the figures are of", "calculation_date", shown=False, null=False),
-)
 
 
 class OfficersQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +60,12 @@ class BranchesQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class OfficerQuery(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which day, as what."""
+
+    format: Literal["json", "pdf"] | None = None
+
+
+class BookQuery(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of which day."""
 
 
@@ -177,11 +126,27 @@ def officers(asked: Asked) -> Listing:
     if query.start_date or query.end_date:
         return _series(asked)
     reading = asked.desk.reading(query.date)
-    return _chosen(_listing(asked, reading.officers, ("officer_id",), "officer_id", meta(reading)), query)
+    rows = _with_revisions(asked, reading, reading.officers, "officer")
+    return _chosen(_listing(asked, rows, ("officer_id",), "officer_id", meta(reading)), query)
+
+
+def _with_revisions(asked: Asked, told: Told, rows: "pl.DataFrame", by: By) -> "pl.DataFrame":
+    """Rows of a day, with the figures by other revisions that the fields and the order ask for."""
+    query: OfficersQuery | BranchesQuery = asked.query
+    words = f"{query.fields},{query.sort}".split(",")
+    wanted = {REVISIONS[name] for word in words if (name := word.strip().removeprefix("-")) in REVISIONS}
+    whole = rows
+    for nth in sorted({nth for _, nth in wanted}):
+        whole = whole.hstack(asked.desk.beside(told, rows, by, nth))
+    return whole
 
 
 def _series(asked: Asked) -> Listing:
     query: OfficersQuery = asked.query
+    for parameter in ("fields", "sort"):
+        for word in getattr(query, parameter).split(","):
+            if word.strip().removeprefix("-") in REVISIONS:
+                raise ProblemError.bad(parameter, f"{word.strip()} goes with one day")
     if query.date or not query.start_date or not query.end_date:
         raise ProblemError.bad("start_date", "goes with end_date, and without date")
     if not 0 <= (query.end_date - query.start_date).days < MOST_DAYS:
@@ -231,8 +196,9 @@ def _chosen(listing: Listing, query: OfficersQuery) -> Listing:
 def branches(asked: Asked) -> Listing:
     """Branches of one day."""
     query: BranchesQuery = asked.query
-    reading = asked.desk.branches(query.date)
-    listing = Listing(reading.branches.lazy(), ("region", "branch"), "region,branch", meta(reading))
+    told = asked.desk.branches(query.date)
+    rows = _with_revisions(asked, told, told.branches, "branch")
+    listing = Listing(rows.lazy(), ("region", "branch"), "region,branch", meta(told))
     return listing.narrowed([("region", query.region), ("branch", query.branch)])
 
 
@@ -283,9 +249,20 @@ def officer(asked: Asked) -> Answer:
     return Answer(data, meta(reading))
 
 
+def sheet(asked: Asked) -> tuple[Sheet, About]:
+    """The same officer on paper, with his riskiest loans; telephone numbers whole for those who audit."""
+    day, officer_id = asked.query.date, asked.path["officer_id"]
+    with asked.desk.reader() as reader, asked.desk.database() as primary:
+        desk = officer_sheet.Desk(
+            asked.desk.settings, reader, primary, asked.desk.lake, whole=asked.member.may("auditor")
+        )
+        narrowed = {"officer_id": officer_id, **({"date": str(day)} if day else {})}
+        return officer_sheet.sheet(desk, asked.desk.reading(day), officer_id, narrowed)
+
+
 def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
     """Every measure, metric and band of one officer."""
-    fields = [field for field in _declared(OFFICER_METRICS, rank=True).values() if field.source in row]
+    fields = [field for field in declared(OFFICER_METRICS, rank=True).values() if field.source in row]
     return {
         field.name: money(row[field.source]) if field.kind == "money" else row[field.source]
         for field in fields
