@@ -70,12 +70,11 @@ def test_every_metric_has_an_example() -> None:
     assert [(metric.name, metric.revision) for metric in EVERY if not metric.examples] == []
 
 
-def test_the_oracle_knows_every_measure_and_metric() -> None:
-    catalogue = load()
-    figures = oracle.metrics(dict.fromkeys(oracle.MEASURES, 0), Policy())
-    assert set(catalogue.measures) - set(oracle.MEASURES) == set(), (
-        "tests/oracle.py: MEASURES, and who sums them"
-    )
+@pytest.mark.parametrize("policy", [Policy(), SECOND], ids=["first revisions", "later revisions"])
+def test_the_oracle_knows_every_measure_and_metric(policy: Policy) -> None:
+    catalogue, known = load(policy), oracle.measured(policy)
+    figures = oracle.metrics(dict.fromkeys(known, 0), policy, support.SAMPLE_DAY)
+    assert set(catalogue.measures) - set(known) == set(), "tests/oracle.py: MEASURES, and who sums them"
     bands = {f"{metric.name}_band" for metric in catalogue.metrics.values() if metric.bands}
     assert {*catalogue.metrics, *bands} - set(figures) == set(), "tests/oracle.py: exact_ratios, and bands"
 
