@@ -31,7 +31,8 @@ test-long: ## the laws on many more random books and histories (hours)
 
 test-kill: ## kill -9 of real runs at every step and at random moments: KILLS=240 (a quarter of an hour)
 	@scripts/environment test
-	LOANMETRICS_KILLS=$(or $(KILLS),240) $(BIN)/pytest -n 2 -rP tests/faults/test_kills.py
+	LOANMETRICS_KILLS=$(or $(KILLS),240) $(BIN)/pytest -n 2 -rP tests/faults/test_kills.py \
+		tests/jobs/test_killed_backfill.py
 
 fresh: ## write anew what follows from the catalogue: docs/metrics.md, the sample's figures on file
 	@scripts/environment test

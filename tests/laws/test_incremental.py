@@ -49,7 +49,7 @@ def assert_incremental_is_full(machine: type[Incremental], databases: Databases,
         machine,
         settings=settings(
             max_examples=histories,
-            stateful_step_count=40,
+            stateful_step_count=40 if LONG else 8,
             deadline=None,
             derandomize=LONG is None,
             phases=set(Phase) - {Phase.explain},
@@ -64,7 +64,7 @@ def assert_incremental_is_full(machine: type[Incremental], databases: Databases,
 
 
 def test_incremental_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(Incremental, databases, int(LONG or 4))
+    assert_incremental_is_full(Incremental, databases, int(LONG or 24))
 
 
 class Revised(Incremental):
@@ -87,4 +87,4 @@ class ByHashes(Incremental):
 
 
 def test_incremental_by_hashes_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(ByHashes, databases, int(LONG or 2))
+    assert_incremental_is_full(ByHashes, databases, int(LONG or 12))
