@@ -117,6 +117,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("settings: source_url has no log of ours", 'set change_detection = "hashes"')
         if self.facts_url:
             bare_address(self.facts_url)
+        # Whole paths: settings that are taken from others come through here again.
+        msgspec.structs.force_setattr(self, "home", self.home.absolute())
         msgspec.structs.force_setattr(self, "facts_dir", self.home / self.facts_dir)
         for proxy in self.proxies:
             ip_network(proxy)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loanmetrics.errors import UsageError
@@ -23,6 +24,13 @@ def test_without_any_source_every_setting_has_its_default(tmp_path: Path) -> Non
 def test_home_falls_back_to_the_users_own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", "/users/ada")
     assert Settings.load({}, tmp_path).home == Path("/users/ada/.local/share/loanmetrics")
+
+
+def test_a_relative_home_stays_where_it_is_when_other_settings_change() -> None:
+    given = Settings(home=Path(".demo"))
+    changed = msgspec.structs.replace(given, workers=3)
+    assert (changed.home, changed.facts_dir) == (Path.cwd() / ".demo", Path.cwd() / ".demo" / "facts")
+    assert (given.home, given.facts_dir) == (changed.home, changed.facts_dir)
 
 
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def dry_run(settings: Settings, as_of: date, policy: Policy) -> ComputeReport:
     began = perf_counter()
     with opened(settings) as url, connect(url, "loanmetrics compute --dry-run") as connection:
         settings.home.mkdir(parents=True, exist_ok=True)
-        with own_folder(settings.home.absolute(), "dry-run-") as folder:
+        with own_folder(settings.home, "dry-run-") as folder:
             lake = Lake(folder)
             ready(settings)
             place = Workplace(url, connection, lake)
@@ -129,7 +129,7 @@ def known_at(settings: Settings, as_of: date, run_id: str) -> ComputeReport:
         policy = Policy.from_dict(version.policy)
         synced = Synced(version, Source(version.rows, version.sums))
         settings.home.mkdir(parents=True, exist_ok=True)
-        with own_folder(lake.folder if settings.scheduler else settings.home.absolute(), ROOM) as room:
+        with own_folder(lake.folder if settings.scheduler else settings.home, ROOM) as room:
             made = _figures(settings, lake, synced, None, as_of, policy, room)
         differences = _differences(stored(connection, as_of), (made.officers, made.branches))
     return _report(run_id, as_of, made, perf_counter() - began, 0, differences)

@@ -24,5 +24,5 @@ export const login = (done) => {
     h("label", {}, "Password", password),
     h("button", { class: "main" }, "Log in"),
     wrong,
-    h("p", { class: "soft" }, "Nobody has a password before being taken on: ", h("code", {}, "loanmetrics members add"), "."));
+    h("p", { class: "soft" }, "No account yet? Whoever runs this server adds you with ", h("code", {}, "loanmetrics members add"), "."));
 };
