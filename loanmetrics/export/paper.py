@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
-from fpdf.fonts import FontFace
+from fpdf.fonts import FontFace, TTFFont
 
 from loanmetrics.tables import MINOR_PER_UNIT
 
@@ -46,6 +46,12 @@ class Paper(FPDF):
             self.set_creation_date(made)
         self.write_in()
         self.add_page()
+
+    def release(self) -> None:
+        """Close the files of the fonts, which the library reads from as it writes."""
+        for font in self.fonts.values():
+            if isinstance(font, TTFFont):
+                font.ttfont.close()
 
     def write_in(self, size: float = PLAIN, *, bold: bool = False, ink: tuple[int, int, int] = INK) -> None:
         """Go on in this size, weight and colour."""

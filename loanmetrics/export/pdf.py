@@ -23,10 +23,13 @@ def write(path: Path, sheet: Sheet, about: About) -> None:
     """One sheet, on as many pages as it takes."""
     made = about.calculated_at if isinstance(about.calculated_at, datetime) else None
     paper = Paper(about.title, f"{about.title}, run {about.run_id}", made)
-    for part in (_head, _points, _history, _figures, _loans):
-        part(paper, sheet)
-    _origin(paper, about)
-    paper.output(str(path))
+    try:
+        for part in (_head, _points, _history, _figures, _loans):
+            part(paper, sheet)
+        _origin(paper, about)
+        paper.output(str(path))
+    finally:
+        paper.release()
 
 
 def _head(paper: Paper, sheet: Sheet) -> None:

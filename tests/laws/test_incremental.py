@@ -64,7 +64,7 @@ def assert_incremental_is_full(machine: type[Incremental], databases: Databases,
 
 
 def test_incremental_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(Incremental, databases, int(LONG or 24))
+    assert_incremental_is_full(Incremental, databases, int(LONG or 16))
 
 
 class Revised(Incremental):
@@ -87,4 +87,4 @@ class ByHashes(Incremental):
 
 
 def test_incremental_by_hashes_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(ByHashes, databases, int(LONG or 12))
+    assert_incremental_is_full(ByHashes, databases, int(LONG or 8))
