@@ -34,15 +34,16 @@ def replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def arriving(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that others may be writing too: it appears whole and on disk, or not at all."""
+def arriving(path: Path, *, on_disk: bool = True) -> Iterator[BinaryIO]:
+    """Write a file that others may be writing too: it appears whole, and ``on_disk``, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{token_hex(4)}{UNDER_WAY}")
     try:
         with new.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if on_disk:
+                file.flush()
+                os.fsync(file.fileno())
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
@@ -59,9 +60,8 @@ def spill(frame: "pl.DataFrame", path: Path) -> None:
     """Write a frame that one run will read: all of it or nothing, whoever else writes the same, but in no hurry."""
     written = BytesIO()
     frame.write_ipc(written, compression="lz4")
-    new = path.with_name(f"{path.name}.{token_hex(4)}{UNDER_WAY}")
-    new.write_bytes(written.getbuffer())
-    new.replace(path)
+    with arriving(path, on_disk=False) as file:
+        file.write(written.getbuffer())
 
 
 def remove(folder: Path, *patterns: str) -> None:

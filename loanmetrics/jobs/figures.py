@@ -20,7 +20,6 @@ from loanmetrics.engine.loan_state import loan_state
 from loanmetrics.engine.state import Channels, State, channels
 from loanmetrics.facts import lake as lakes
 from loanmetrics.facts.advance import Rows, write_small_table
-from loanmetrics.facts.disk import spill
 from loanmetrics.facts.extract import Source
 from loanmetrics.facts.lake import Lake
 from loanmetrics.facts.prepare import Intake
@@ -158,7 +157,7 @@ def _shard_sums(
 ) -> tuple[pl.DataFrame, Counts]:
     """A shard's sums and findings; the states of its loans go into a file."""
     cells, found, stood = run.visit_shard(shard, book, reference, partial(_visit, catalogue=catalogue))
-    spill(states.named(stood, shard.loans, places), path)
+    states.keep(stood, shard, places, path)
     return cells, found
 
 

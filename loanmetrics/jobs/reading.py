@@ -1,5 +1,6 @@
 """The figures of a day for readers: as published, or, for a past day nobody published, as known now."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,6 +19,8 @@ from loanmetrics.store.publish import newest_day, read_branches, read_officers
 from loanmetrics.store.reading import Stamp
 
 FIRST_DAY = date(1970, 1, 1)
+Read = Callable[[psycopg.Connection, date], pl.DataFrame]
+Make = Callable[[pl.DataFrame, Book, Catalogue], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -72,40 +75,30 @@ def dated(connection: psycopg.Connection, day: date | None) -> tuple[date, Stamp
 
 def figures(connection: psycopg.Connection, lake: Lake, day: date | None) -> Reading:
     """All officer rows of ``day``; the newest published day is the last one there is."""
-    wanted, stamp = dated(connection, day)
-    if store.is_stored(connection, wanted):
-        return Reading(wanted, stamp, published=True, officers=read_officers(connection, wanted))
-    book, cells = _computed(connection, lake, wanted)
-    return Reading(
-        wanted,
-        stamp,
-        published=False,
-        officers=_on(wanted, results.officers(cells, book, load(book.policy, wanted))),
-    )
+    return Reading(*_rows(connection, lake, day, read_officers, results.officers))
 
 
 def branches(connection: psycopg.Connection, lake: Lake, day: date | None) -> Branches:
     """All branch rows of ``day``, likewise."""
+    return Branches(*_rows(connection, lake, day, read_branches, results.branches))
+
+
+def _rows(
+    connection: psycopg.Connection, lake: Lake, day: date | None, read: Read, make: Make
+) -> tuple[date, Stamp, bool, pl.DataFrame]:
+    """Of which day and run, whether published, and the rows: as stored, or else as made of the newest facts."""
     wanted, stamp = dated(connection, day)
     if store.is_stored(connection, wanted):
-        return Branches(wanted, stamp, published=True, branches=read_branches(connection, wanted))
-    book, cells = _computed(connection, lake, wanted)
-    return Branches(
-        wanted,
-        stamp,
-        published=False,
-        branches=_on(wanted, results.branches(cells, book, load(book.policy, wanted))),
-    )
+        return wanted, stamp, True, read(connection, wanted)
+    made = _computed(connection, lake, wanted, make)
+    return wanted, stamp, False, made.with_columns(pl.lit(wanted).alias("calculation_date"))
 
 
-def _computed(connection: psycopg.Connection, lake: Lake, day: date) -> tuple[Book, pl.DataFrame]:
+def _computed(connection: psycopg.Connection, lake: Lake, day: date, make: Make) -> pl.DataFrame:
     run_id = runs.last_completed(connection)
     if run_id is None or not lake.holds(run_id):
         raise NotFoundError(f"no run published {day}", f"loanmetrics backfill --from {day} --to {day}")
     version = lake.version(run_id)
     book = Book(lake.facts(version), day, Policy.from_dict(version.policy))
-    return book, run.cells(book, load(book.policy, day))
-
-
-def _on(day: date, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(day).alias("calculation_date"))
+    catalogue = load(book.policy, day)
+    return make(run.cells(book, catalogue), book, catalogue)

@@ -42,7 +42,12 @@ def of_all(book: Book, pool: Executor, room: Path) -> Parts:
 
 
 def _keep(shard: Shard, path: Path, *, book: Book, reference: Channels, places: pl.DataFrame) -> None:
-    spill(named(visit_shard(shard, book, reference, loan_state), shard.loans, places), path)
+    keep(visit_shard(shard, book, reference, loan_state), shard, places, path)
+
+
+def keep(states: pl.DataFrame, shard: Shard, places: pl.DataFrame, path: Path) -> None:
+    """Write the states of a shard's loans into its file."""
+    spill(named(states, shard.loans, places), path)
 
 
 def named(states: pl.DataFrame, loans: pl.LazyFrame, places: pl.DataFrame) -> pl.DataFrame:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MONTH = timedelta(days=30)
+_KINDS = dict(derived_columns())
 _NAME = Field("customer_name", "text", sortable=False)
 MOVEMENTS: Fields = (
     Field("loan_id", "text", "Null where it was no single loan"),
@@ -39,7 +40,7 @@ LOANS: Fields = (
     Field("branch", "text"),
     Field("disbursement_date", "date"),
     *(
-        Field(it.name, dict(derived_columns())[it.name], it.about, shown=False)  # type: ignore[arg-type]
+        Field(it.name, _KINDS[it.name], it.about, shown=False)  # type: ignore[arg-type]
         for it in everything().measures.values()
     ),
 )
