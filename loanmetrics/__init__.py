@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loanmetrics.explanation import explain, rollforward, statement, whatif
     from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
     from loanmetrics.policy import Policy
+    from loanmetrics.reviewing import review, review_hits
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "history",
     "loans",
     "metrics",
+    "review",
+    "review_hits",
     "roll_matrix",
     "rollforward",
     "show",
@@ -42,6 +45,7 @@ HOMES = {
     "show": "loanmetrics.display.show",
     "Policy": "loanmetrics.policy",
     **dict.fromkeys(("certainty", "roll_matrix", "vintage"), "loanmetrics.cohorts"),
+    **dict.fromkeys(("review", "review_hits"), "loanmetrics.reviewing"),
     **dict.fromkeys(("explain", "rollforward", "statement", "whatif"), "loanmetrics.explanation"),
 }
 

@@ -23,6 +23,7 @@ from loanmetrics.commands.diff import diff
 from loanmetrics.commands.explain import explain
 from loanmetrics.commands.load import load
 from loanmetrics.commands.members import members
+from loanmetrics.commands.review import review
 from loanmetrics.commands.serve import serve
 from loanmetrics.commands.shared import settings
 from loanmetrics.commands.show import show
@@ -75,6 +76,7 @@ app.command()(compute)
 app.command()(backfill)
 app.command()(diff)
 app.command()(explain)
+app.command()(review)
 app.command()(whatif)
 app.command()(verify)
 app.command()(serve)

@@ -24,6 +24,10 @@ SHARE_SCALE = 1_000_000
 FIRST_BEGIN, LAST_BEGIN = date(1970, 1, 1), date(2199, 12, 31)
 BEGINS = f"days from {FIRST_BEGIN} to {LAST_BEGIN}"
 LAST_REVISION = 999
+REVIEW = (
+    *("review_days", "review_backdated_days", "review_month_end_days", "review_token_share"),
+    "review_duplicate_days",
+)
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DpdCount = Literal["exclusive", "inclusive"]
@@ -63,6 +67,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_quarantine_share: Decimal = Decimal("0.01")
     gl_tolerance: Decimal = Decimal("0.00")
     gl_required: bool = False
+    review_days: int = 90
+    review_backdated_days: int = 3
+    review_month_end_days: int = 3
+    review_token_share: Decimal = Decimal("0.2")
+    review_duplicate_days: int = 1
     revisions: dict[str, dict[int, date]] = {}
 
     def __post_init__(self) -> None:
@@ -71,6 +80,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _decimal(self.gl_tolerance, "gl_tolerance", self.max_amount, 2)
         _decimal(self.first_payment_share, "first_payment_share", 1, 6)
         _decimal(self.max_quarantine_share, "max_quarantine_share", 1, 6)
+        _decimal(self.review_token_share, "review_token_share", 1, 6)
         for name in (
             "cohort_days",
             "frr_days",
@@ -81,8 +91,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "float_gap_window_days",
         ):
             _check(1 <= getattr(self, name) <= 36_500, name, "1 to 36500 days")
-        for name in ("first_payment_grace_days", "float_gap_days", "min_rank_loans"):
+        for name in (
+            "first_payment_grace_days",
+            "float_gap_days",
+            "min_rank_loans",
+            "review_backdated_days",
+            "review_duplicate_days",
+        ):
             _check(0 <= getattr(self, name) <= 36_500, name, "0 to 36500")
+        _check(1 <= self.review_days <= 3_660, "review_days", "1 to 3660 days")
+        _check(1 <= self.review_month_end_days <= 10, "review_month_end_days", "1 to 10 days")
         _check(set(self.weekend) < set(range(1, 8)), "weekend", "ISO weekdays 1-7, not all of them")
         for name, choices in (("dpd_count", get_args(DpdCount)), ("calendar", get_args(Calendar))):
             _listed((getattr(self, name),), name, choices)
@@ -115,16 +133,24 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.convert(given, cls, str_keys=True)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, in the order of declaration, for printing and hashing."""
+        """Plain values, in the order of declaration, for keeping and hashing."""
+        plain, usual = self.whole(), Policy()
+        for name in REVIEW:
+            # Policies that leave the review as it is keep the hash they had before there was any.
+            if getattr(self, name) == getattr(usual, name):
+                del plain[name]
+        return plain
+
+    def whole(self) -> dict[str, Any]:
+        """Plain values of every name, for people; revisions only where there are any, which keeps older hashes too."""
         plain = {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
         if not self.revisions:
-            # Policies that name no revision keep the hash they had before there were any.
             del plain["revisions"]
         return plain
 
     def to_toml(self) -> str:
         """The whole policy as text that ``from_toml`` reads back to an equal policy."""
-        plain = self.as_dict()
+        plain = self.whole()
         plain.pop("revisions", None)
         lines = [f"{name} = {_toml(value)}\n" for name, value in plain.items()]
         for metric, begins in self.revisions.items():
@@ -170,6 +196,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def share_scaled(self) -> int:
         """first_payment_share in millionths, exact."""
         return int(self.first_payment_share * SHARE_SCALE)
+
+    @property
+    def token_scaled(self) -> int:
+        """review_token_share in millionths, exact."""
+        return int(self.review_token_share * SHARE_SCALE)
 
     @property
     def inclusive(self) -> bool:

@@ -15,7 +15,10 @@ PACKAGE = ROOT / "loanmetrics"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "commands", "console", "http", "testing"),
     ("jobs",),
-    ("cohorts", "display", "explanation", "notebook", "referee", "reference", "settings", "sources"),
+    (
+        *("cohorts", "display", "explanation", "notebook", "referee", "reference", "reviewing", "settings"),
+        "sources",
+    ),
     ("facts", "store", "export"),
     ("engine",),
     ("policy", "tables", "errors", "formatting", "steps"),

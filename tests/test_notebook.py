@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import loanmetrics as lm
-from loanmetrics import cohorts, explanation, formatting, notebook
+from loanmetrics import cohorts, explanation, formatting, notebook, reviewing
 from loanmetrics.display import show
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.run import GROUPS
@@ -239,7 +239,7 @@ def test_the_catalogue_is_a_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [lm, notebook, cohorts, explanation, formatting, show], ids=lambda it: it.__name__
+    "module", [lm, notebook, cohorts, explanation, formatting, reviewing, show], ids=lambda it: it.__name__
 )
 def test_the_examples_hold(module: Any) -> None:
     found = doctest.testmod(module)

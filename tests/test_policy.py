@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 import polars as pl
 import pytest
 
+from loanmetrics.engine.diff.wording import policies
 from loanmetrics.errors import UsageError
 from loanmetrics.policy import NO_PLACES, Policy
 from loanmetrics.tables import LOAN_STATUSES
@@ -50,6 +51,26 @@ def test_revisions_come_back_as_they_were_and_a_policy_without_any_is_what_it_wa
     assert policy.hash != Policy().hash == Policy(revisions={}).hash == "dd7c7cb93bcf25cf"
     other = Policy(revisions={"dqi": {2: BEGIN}, "risk_score": {3: date(2027, 1, 1), 2: BEGIN}})
     assert (other, other.hash) == (policy, policy.hash)
+
+
+def test_a_policy_that_leaves_the_review_alone_keeps_its_hash_and_tells_the_thresholds() -> None:
+    other = Policy(review_days=30, review_token_share=Decimal("0.25"))
+    assert Policy.from_toml(other.to_toml()) == Policy.from_dict(other.as_dict()) == other
+    assert set(other.as_dict()) - set(Policy().as_dict()) == {"review_days", "review_token_share"}
+    assert Policy(review_days=90).hash == Policy().hash != other.hash
+    assert "review_duplicate_days = 1\n" in Policy().to_toml()
+    assert policies(Policy(), other) == "review_days 90 -> 30, review_token_share 0.2 -> 0.25"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"review_days": 0}, {"review_month_end_days": 11}, {"review_token_share": Decimal("1.1")}],
+    ids=str,
+)
+def test_thresholds_of_the_review_are_checked(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(UsageError, match=name):
+        Policy(**given)
 
 
 def test_the_latest_revision_that_has_begun_counts() -> None:

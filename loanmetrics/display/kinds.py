@@ -22,6 +22,14 @@ COHORTS: Final = {
     "ever_amount_share": "ratio",
     **dict.fromkeys(("value", "low", "high", "shrunk", "funnel_low", "funnel_high"), "ratio"),
 }
+REVIEW: Final = {
+    **dict.fromkeys(("loans", "opportunities", "hits"), "bigint"),
+    **dict.fromkeys(("rate", "base_rate", "low", "high", "funnel_low", "funnel_high", "chance"), "ratio"),
+    **dict.fromkeys(("payment_date", "seen_on"), "date"),
+    "same_reference": "bool",
+    **dict.fromkeys(("amount", "arrears"), "money"),
+    **dict.fromkeys(("days", "dpd_before", "dpd_after"), "int"),
+}
 ACCOUNT: Final = {
     **dict.fromkeys(
         ("principal", "interest", "fee", "fees", "penalty", "waiver", "amount", "cumulative", "credited"),
@@ -38,7 +46,12 @@ BANDS_BESIDE: Final = frozenset(("band", "band_before", "band_after"))
 
 def kinds_in(columns: Collection[str]) -> dict[str, str]:
     """Kind of each of a frame's columns, money, ratio or date, say; those that nobody knows are left out."""
-    known = {**_known(), **(COHORTS if {"funnel_low", "loans_share", "ever_loans"} & set(columns) else {})}
+    named = set(columns)
+    known = {
+        **_known(),
+        **(COHORTS if {"funnel_low", "loans_share", "ever_loans"} & named else {}),
+        **(REVIEW if {"opportunities", "other_repayment_ids"} & named else {}),
+    }
     return {name: known[name] for name in columns if name in known}
 
 

@@ -8,6 +8,7 @@ import polars as pl
 from loanmetrics.engine.calendar import NEVER, Ints
 from loanmetrics.engine.state import State
 from loanmetrics.engine.sums import earliest, picked
+from loanmetrics.engine.timeline import Stock
 from loanmetrics.tables import DPD_BUCKETS
 
 # The last day past due of every bucket but the endless one.
@@ -48,7 +49,7 @@ def _standing(state: State) -> Columns:
         "last_payment_date": state.last_cash_day,
         "next_payment_due": _next_due(state),
         "total_outstanding": state.now.outstanding,
-        "arrears_amount": _arrears(state),
+        "arrears_amount": arrears(state, state.now),
         "overpaid": np.maximum(0, state.now.credited - dues.total_due),
     }
 
@@ -113,11 +114,11 @@ def _next_due(state: State) -> Ints:
     return picked(dues.due, following, ~exists, NEVER)
 
 
-def _arrears(state: State) -> Ints:
-    """What fell due and is not credited, for loans on the book with an unsettled overdue installment."""
+def arrears(state: State, stock: Stock) -> Ints:
+    """What fell due by a day and was not credited, for loans on the book with an unsettled overdue installment."""
     dues = state.ledger.dues
-    until = state.book.counting.overdue_from(state.book.day)
+    until = state.book.counting.overdue_from(stock.day)
     due = dues.total[dues.due_before(until)] - dues.total[dues.spans.start]
-    behind = np.maximum(0, due - state.now.credited)
-    late = state.now.on_book & (behind > state.book.policy.tolerance_minor)
+    behind = np.maximum(0, due - stock.credited)
+    late = stock.on_book & (behind > state.book.policy.tolerance_minor)
     return np.where(late, behind, 0)

@@ -10,6 +10,7 @@ from loanmetrics.http.resources import (
     login,
     metric_fields,
     metrics,
+    review,
 )
 from loanmetrics.http.routes import Route
 
@@ -171,6 +172,26 @@ ROUTES: tuple[Route, ...] = (
         cohorts.vintages,
         cohorts.VintagesQuery,
         fields=cohorts.VINTAGES,
+    ),
+    Route(
+        "GET",
+        "/review/rates",
+        "review-rates",
+        "viewer",
+        "How often each officer's payments meet a review rule, beside the book's rate",
+        review.rates,
+        review.RatesQuery,
+        fields=review.RATES,
+    ),
+    Route(
+        "GET",
+        "/review/hits",
+        "review-hits",
+        "viewer",
+        "The payments that met a review rule, with evidence: questions, no verdicts",
+        review.hits,
+        review.HitsQuery,
+        fields=review.HITS,
     ),
     Route(
         "GET",

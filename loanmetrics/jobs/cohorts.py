@@ -58,7 +58,7 @@ class Cohorts:
 def packed(made: Cohorts) -> bytes:
     """The rows for readers, to be kept."""
     file = BytesIO()
-    made.placed.collect().write_ipc(file)
+    made.placed.collect().write_ipc(file, compression="zstd")
     return file.getvalue()
 
 
@@ -83,9 +83,9 @@ def matrix_of(
     by: str = "book",
 ) -> Cohorts:
     """The same over a session that is open."""
-    run_id, book = _book(connection, lake, as_of, where)
+    run_id, book = known_book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, roll_matrix(book, since, _keys(by), pool), book.policy.hash)
+        return Cohorts(book.as_of, run_id, roll_matrix(book, since, keys_of(by), pool), book.policy.hash)
 
 
 def ever(settings: Settings, dpd: int, as_of: date | None, where: Where, by: str = "book") -> Cohorts:
@@ -104,9 +104,9 @@ def ever_of(
     by: str = "book",
 ) -> Cohorts:
     """The same over a session that is open."""
-    run_id, book = _book(connection, lake, as_of, where)
+    run_id, book = known_book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, vintages(book, dpd, _keys(by), pool), book.policy.hash)
+        return Cohorts(book.as_of, run_id, vintages(book, dpd, keys_of(by), pool), book.policy.hash)
 
 
 def trust(settings: Settings, metric: str, as_of: date | None, by: str = "officer") -> Cohorts:
@@ -124,12 +124,14 @@ def trust_of(
     by: str = "officer",
 ) -> Cohorts:
     """The same over a session that is open."""
-    run_id, book = _book(connection, lake, as_of, ALL)
+    run_id, book = known_book(connection, lake, as_of, ALL)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, certainty(book, metric, _keys(by), pool), book.policy.hash)
+        return Cohorts(book.as_of, run_id, certainty(book, metric, keys_of(by), pool), book.policy.hash)
 
 
-def _book(connection: psycopg.Connection, lake: Lake, as_of: date | None, where: Where) -> tuple[str, Book]:
+def known_book(
+    connection: psycopg.Connection, lake: Lake, as_of: date | None, where: Where
+) -> tuple[str, Book]:
     """The chosen loans of a day's book."""
     day, _ = reading.dated(connection, as_of)
     version = knowledge(connection, lake, day)
@@ -137,12 +139,12 @@ def _book(connection: psycopg.Connection, lake: Lake, as_of: date | None, where:
     if not where:
         return version.run_id, book
     cells = book.facts.cells.filter(where.chosen)
-    _insist(book, where)
+    insist(book, where)
     some = tuple(of_cells(shard, cells["cell"]) for shard in book.facts.shards)
     return version.run_id, Book(replace(book.facts, shards=some), day, book.policy)
 
 
-def _insist(book: Book, where: Where) -> None:
+def insist(book: Book, where: Where) -> None:
     """Refuse names that nobody has."""
     given = {"officer_id": where.officer_id, "region": where.region, "branch": where.branch}
     for column, names in given.items():
@@ -154,7 +156,8 @@ def _insist(book: Book, where: Where) -> None:
                 raise unknown(column.removesuffix("_id"), name, known, column)
 
 
-def _keys(by: str) -> Sequence[str]:
+def keys_of(by: str) -> Sequence[str]:
+    """The columns that name groups."""
     if by not in GROUPS:
         raise unknown("grouping", by, GROUPS)
     return GROUPS[by]

@@ -44,7 +44,7 @@ def all_rows(api: Api, route: Route, query: str = "", per_page: int = 500) -> li
 def key(row: dict[str, Any]) -> tuple[Any, ...]:
     names = ("loan_id", "officer_id", "branch", "region", "member_id")
     cohort = ("from_dpd_bucket", "to_dpd_bucket", "vintage", "months_on_book")
-    return tuple(row[name] for name in (*names, *cohort) if name in row)
+    return tuple(row[name] for name in (*names, *cohort, "rule", "repayment_id") if name in row)
 
 
 @every_list

@@ -19,6 +19,7 @@ SCREENS = {
     "/loans/{loan}": "h2:has-text('Payments')",
     "/branches": "h1:text-is('Branches')",
     "/funnel": "h1:text-is('Funnel')",
+    "/review": "h1:text-is('Review')",
     "/roll-matrix": "h1:text-is('Roll matrix')",
     "/vintages": "h1:text-is('Vintages')",
     "/fimr": "h1:text-is('Missed first payments')",
@@ -128,6 +129,21 @@ def test_the_funnel_shows_everybody_and_names_those_who_stand_out(dashboard: Das
     dashboard.picture("funnel-branches")
 
 
+def test_the_hits_of_an_officer_are_as_many_as_their_rate_says(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    dashboard.login("viewer")
+    dashboard.goto("/review", "h2:text-is('Hits')")
+    link = page.locator("main > div tbody tr td:nth-child(3) a").first
+    count = link.inner_text()
+    assert int(count) > 0
+    dashboard.picture("review")
+    link.click()
+    page.wait_for_selector(f"section .pages span:has-text(', {count} row')")
+    assert page.locator("section tbody td:last-child").first.inner_text().startswith("Dated ")
+    page.select_option("#filter-rule", "duplicate")
+    page.wait_for_selector("text=Duplicate receipts, and how far")
+
+
 def test_rows_of_a_roll_matrix_add_up_to_the_whole(dashboard: Dashboard) -> None:
     page = dashboard.page
     dashboard.login("viewer")
@@ -190,6 +206,7 @@ def test_vintages_never_fall_and_are_blank_where_they_may_still_grow(dashboard: 
         ("/roll-matrix", "Roll matrix", "main"),
         ("/vintages", "Vintages", "main"),
         ("/funnel", "Funnel", "main"),
+        ("/review", "Review", "section:has(h2:text-is('Hits'))"),
         (
             "/officers/{officer}/explanation?metric=fimr&start_date=2026-05-31&cause=every",
             "First installment miss rate of",

@@ -95,8 +95,8 @@ def test_a_fault_in_the_history_refuses_a_backfill(
 def test_a_fault_in_the_loans_of_a_backfill_refuses_it(
     run: Cli, small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrears = loan_state._arrears
-    monkeypatch.setattr(loan_state, "_arrears", lambda state: arrears(state) + 1)
+    arrears = loan_state.arrears
+    monkeypatch.setattr(loan_state, "arrears", lambda state, stock: arrears(state, stock) + 1)
     code, _, err = run(small, *BACKFILL)
     assert (code, "loan L2: arrears_amount is 700.01, DuckDB says 700.00" in err) == (4, True)
 

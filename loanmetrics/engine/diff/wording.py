@@ -52,7 +52,7 @@ def policies(then: Policy, now: Policy) -> str:
 
 def differing(then: Policy, now: Policy) -> list[tuple[str, str, str]]:
     """Names of which two policies say something else, with what either says."""
-    was, is_ = then.as_dict(), now.as_dict()
+    was, is_ = then.whole(), now.whole()
     sides = [(name, was.get(name, NOTHING), is_.get(name, NOTHING)) for name in dict.fromkeys([*was, *is_])]
     return [(name, _said(one), _said(other)) for name, one, other in sides if one != other]
 

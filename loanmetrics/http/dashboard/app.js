@@ -12,6 +12,7 @@ import { login } from "./login.js";
 import { rolls } from "./matrix.js";
 import { officer } from "./officer.js";
 import { officers } from "./officers.js";
+import { review } from "./review.js";
 import { hide } from "./tips.js";
 import { vintages } from "./vintages.js";
 
@@ -21,6 +22,7 @@ const PAGES = [
   [/^\/officers\/([^/]+)\/explanation$/, null, explanation],
   [/^\/branches$/, "Branches", branches],
   [/^\/funnel$/, "Funnel", funnel],
+  [/^\/review$/, "Review", review],
   [/^\/fimr$/, "Missed first payments", (place) => loans(place, "fimr")],
   [/^\/early$/, "Early indicators", (place) => loans(place, "early")],
   [/^\/roll-matrix$/, "Roll matrix", rolls],

@@ -121,7 +121,7 @@ def certainty(asked: Asked) -> Listing:
         return cohorts.trust_of(desk.settings, reader, desk.lake, query.metric, reading.day, query.by)
 
     try:
-        rows, run_id = _kept(asked, (reading.day, query.metric, query.by), make)
+        rows, run_id = kept(asked, (reading.day, query.metric, query.by), make)
     except UsageError as error:
         raise ProblemError.bad("metric", str(error)) from None
     listing = Listing(rows, PLACE, "-value", {**meta(reading), "known_at": run_id})
@@ -141,7 +141,7 @@ def matrix(asked: Asked) -> Listing:
             desk.settings, reader, desk.lake, first, reading.day, _where(query), query.by
         )
 
-    rows, run_id = _kept(asked, (first, reading.day, _where(query), query.by), make)
+    rows, run_id = kept(asked, (first, reading.day, _where(query), query.by), make)
     about = {**meta(reading), "known_at": run_id}
     key = (*PLACE, "from_order", "to_order")
     return Listing(rows, key, "from_order,to_order", about, unasked={"start_date": first})
@@ -157,12 +157,12 @@ def vintages(asked: Asked) -> Listing:
             desk.settings, reader, desk.lake, query.dpd, reading.day, _where(query), query.by
         )
 
-    rows, run_id = _kept(asked, (reading.day, query.dpd, _where(query), query.by), make)
+    rows, run_id = kept(asked, (reading.day, query.dpd, _where(query), query.by), make)
     about = {**meta(reading), "known_at": run_id}
     return Listing(rows, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
 
 
-def _kept(
+def kept(
     asked: Asked, question: tuple[object, ...], make: "Callable[[Connection], Cohorts]"
 ) -> tuple["pl.LazyFrame", str]:
     """The table and the run that knew it, made once for all its pages, orders and forms."""

@@ -7,6 +7,7 @@ import msgspec
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.certainty import judged
 from loanmetrics.engine.diff.causes import CAUSES
+from loanmetrics.engine.review.rule import rules
 from loanmetrics.engine.rollforward import MOVES
 from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs.reading import dated
@@ -56,6 +57,15 @@ class CauseOption(msgspec.Struct, frozen=True):
     about: str
 
 
+class RuleOption(msgspec.Struct, frozen=True):
+    """What a review rule asks about, and what it looks at."""
+
+    name: str
+    title: str
+    about: str
+    counted: str
+
+
 class Options(msgspec.Struct, frozen=True):
     """All that can be chosen from, as last published."""
 
@@ -69,6 +79,7 @@ class Options(msgspec.Struct, frozen=True):
     metrics: list[MetricOption]
     measures: list[MeasureOption]
     causes: list[CauseOption]
+    review_rules: list[RuleOption]
 
 
 def options(asked: Asked) -> Answer:
@@ -95,5 +106,6 @@ def options(asked: Asked) -> Answer:
         ],
         "measures": [MeasureOption(it.name, it.unit, it.about) for it in catalogue.measures.values()],
         "causes": [CauseOption(name, about) for name, about in {**CAUSES, **MOVES}.items()],
+        "review_rules": [RuleOption(it.name, it.title, it.about, it.counted) for it in rules().values()],
     }
     return Answer(data)

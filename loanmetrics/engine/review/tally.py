@@ -1,0 +1,140 @@
+"""How often each officer's payments meet a rule, held against the book; and the hits one by one, with evidence.
+
+Payments of one loan belong together, so what an officer's payments say is taken as so much less as, over the whole
+book, hits come in bunches by loan (the design effect of cluster samples); certainty.py does the rest.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from loanmetrics.engine.book import Book, Shard
+from loanmetrics.engine.certainty import FAR, HIGH, INSIDE, LOW, TOO_FEW, Floats, wilson
+from loanmetrics.engine.review.rule import Scene, Seen, rules
+from loanmetrics.engine.roll import NO_CHANNELS
+from loanmetrics.engine.run import GROUPS, PLACE
+from loanmetrics.engine.state import open_shard
+
+RULE: Final = "rule"
+SUMS: Final = ("hits", "opportunities", "hits_squared", "both", "opportunities_squared", "loans")
+BY_CELL: Final = pl.Schema({RULE: pl.String(), "cell": pl.Int64(), **dict.fromkeys(SUMS, pl.Int64())})
+# The upper tail that the funnel's limits leave out.
+RARE: Final = 0.001
+SCHEMA: Final = pl.Schema(
+    {
+        RULE: pl.String(),
+        "loans": pl.Int64(),
+        "opportunities": pl.Int64(),
+        "hits": pl.Int64(),
+        "rate": pl.Float64(),
+        "base_rate": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "funnel_low": pl.Float64(),
+        "funnel_high": pl.Float64(),
+        "chance": pl.Float64(),
+        "stands": pl.String(),
+    }
+)
+
+
+def review(
+    book: Book,
+    names: Sequence[str],
+    by: Sequence[str] = GROUPS["officer"],
+    executor: Executor | None = None,
+) -> pl.DataFrame:
+    """One row per rule and group that the rule had anything to look at; what chance explains least comes first.
+
+    ``low``, ``high``: where the rate lies with 95 % confidence. ``chance``: how likely so many hits or more would be
+    if the group were like the book. ``stands``: high only beyond the funnel and with a chance under 1 in 1000; too
+    few under ``Policy.min_rank_loans``, and then chance is not told.
+    """
+    work = partial(_tallied, book=book.of_one_shard(), names=tuple(names))
+    parts = list((map if executor is None else executor.map)(work, book.facts.shards))
+    cells = book.facts.cells.cast({"cell": pl.Int64}).select("cell", *PLACE)
+    named = pl.concat([pl.DataFrame(schema=BY_CELL), *parts]).join(cells, on="cell", how="left")
+    groups = named.group_by(RULE, *by).agg(pl.col(SUMS).sum()).sort(RULE, *by)
+    least = max(book.policy.min_rank_loans, 2)
+    judged = [_judged(part, least) for part in groups.partition_by(RULE, maintain_order=True)]
+    typed = [pl.col(name).cast(kind) for name, kind in SCHEMA.items()]
+    blank = pl.DataFrame(schema={**{name: pl.String() for name in by}, **SCHEMA})
+    found = pl.concat([blank, *(part.select(*by, *typed) for part in judged)])
+    order = ["chance", "hits", RULE, *by]
+    return found.sort(order, descending=[name == "hits" for name in order], nulls_last=True)
+
+
+def scene(shard: Shard, book: Book) -> Scene:
+    """One shard at the end of the book's day, as rules see it."""
+    ordered = shard.in_order()
+    return Scene(open_shard(ordered, book, NO_CHANNELS), ordered.repayments)
+
+
+def _tallied(shard: Shard, book: Book, names: Sequence[str]) -> pl.DataFrame:
+    """By rule and cell, the sums over loans that rates and their intervals are made of."""
+    here = scene(shard, book)
+    return pl.concat([_by_cell(here, name, rules()[name].look(here)) for name in names])
+
+
+def _by_cell(here: Scene, name: str, seen: Seen) -> pl.DataFrame:
+    loans = here.state.ledger.loans
+    count, found = (
+        np.bincount(here.rows.loan[rows], minlength=len(loans)) for rows in (seen.opportunities, seen.found)
+    )
+    sums = (found, count, found * found, found * count, count * count, count > 0)
+    frame = pl.DataFrame({"cell": loans.cell, **dict(zip(SUMS, sums, strict=True))}).filter("loans")
+    summed = frame.group_by("cell").agg(pl.col(SUMS).cast(pl.Int64).sum())
+    return summed.select(pl.lit(name, pl.String).alias(RULE), *(pl.col(it) for it in BY_CELL if it != RULE))
+
+
+def _judged(groups: pl.DataFrame, least: int) -> pl.DataFrame:
+    hits, count, few = groups["hits"].to_numpy(), groups["opportunities"].to_numpy(), groups["loans"] < least
+    whole = groups.select(pl.col(SUMS).sum()).row(0, named=True)
+    centre, bunched = whole["hits"] / whole["opportunities"], _bunched(whole)
+    value, enough = hits / count, count / bunched
+    low, high = wilson(value, enough)
+    reach = FAR * np.sqrt(centre * (1 - centre) / enough)
+    chance = np.array(
+        [so_many(int(h // bunched), int(-(-n // bunched)), centre) for h, n in zip(hits, count, strict=True)]
+    )
+    beyond = [few.to_numpy(), (value > centre + reach) & (chance <= RARE), value < centre - reach]
+    return groups.with_columns(
+        rate=pl.Series(value),
+        base_rate=pl.lit(centre),
+        low=pl.Series(low),
+        high=pl.Series(high),
+        funnel_low=pl.Series(np.maximum(0, centre - reach)),
+        funnel_high=pl.Series(np.minimum(1, centre + reach)),
+        chance=pl.Series(np.where(few, np.nan, chance)).fill_nan(None),
+        stands=pl.Series(np.select(beyond, [TOO_FEW, HIGH, LOW], INSIDE)),
+    )
+
+
+def _bunched(whole: Mapping[str, int]) -> float:
+    """How much more hits vary by loan than if each opportunity were on its own; at least 1."""
+    rate = whole["hits"] / whole["opportunities"]
+    alone = rate * (1 - rate) * whole["opportunities"]
+    squares = whole["hits_squared"] - 2 * rate * whole["both"] + rate * rate * whole["opportunities_squared"]
+    return max(1.0, squares / alone) if alone > 0 else 1.0
+
+
+def so_many(hits: int, count: int, rate: float) -> float:
+    """How likely ``hits`` or more of ``count`` are, each with this probability.
+
+    The funnel's limits are those of a normal curve, too narrow for what is rare: they alone would accuse by chance.
+
+    >>> round(so_many(1, 2, 0.5), 9), so_many(0, 5, 0.1), round(so_many(2, 10, 0.01), 6)
+    (0.75, 1.0, 0.004266)
+    """
+    if hits <= 0 or rate >= 1:
+        return 1.0
+    if rate <= 0:
+        return 0.0
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, count + 1)))])
+    some: Floats = np.arange(hits, count + 1, dtype=np.float64)
+    ways = factorials[count] - factorials[hits:] - factorials[count - hits :: -1]
+    return min(1.0, float(np.exp(ways + some * np.log(rate) + (count - some) * np.log1p(-rate)).sum()))
