@@ -1,10 +1,12 @@
-"""The notebook's roll matrices, vintages and intervals: what is told of many loans at once."""
+"""The notebook's roll matrices, vintages, intervals and peers: what is told of many loans at once."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
 from loanmetrics.engine import certainty as intervals
+from loanmetrics.engine import peers as kinds
 from loanmetrics.engine import roll, run
 from loanmetrics.engine import vintage as ages
 from loanmetrics.engine.book import Book
@@ -54,6 +56,24 @@ def certainty(book: Book, metric: str, by: str = "officer") -> pl.LazyFrame:
     keys = _keys(by)
     schema = pl.Schema({**dict.fromkeys(keys, pl.String()), **intervals.SCHEMA})
     return pl.defer(lambda: intervals.certainty(book, metric, keys), schema=schema)
+
+
+def peers(book: Book, metric: str, by: str = "officer", traits: Sequence[str] | None = None) -> pl.LazyFrame:
+    """How a ratio compares with what the whole book's loans of the same kinds do, those that stand out most first.
+
+    ``traits`` tell kinds apart: region, channel, size, term, age; by default all but channel. ``expected`` is the ratio
+    if each kind did as in the book, ``adjusted`` the book's ratio times observed by expected, with its interval, funnel
+    and where it stands; ``alone`` the share of kinds of which the group holds more than half. As ``certainty``, only of
+    ratios of two sums over loans.
+
+    >>> from loanmetrics import Book, peers
+    >>> whole = peers(Book.sample(), "fimr", by="book").collect()
+    >>> round(whole["relative"][0], 9)
+    1.0
+    """
+    keys = _keys(by)
+    schema = pl.Schema({**dict.fromkeys(keys, pl.String()), **kinds.SCHEMA})
+    return pl.defer(lambda: kinds.peers(book, metric, keys, traits), schema=schema)
 
 
 def _keys(by: str) -> tuple[str, ...]:

@@ -93,8 +93,8 @@ MUTANTS = (
     Mutant(
         "a final status without a date closes on the last payment",
         "engine/ledger.py",
-        "np.where(self._last_payment != NEVER, self._last_payment, fallback)",
-        "fallback",
+        "np.where(self._last_payment != NEVER, self._last_payment, self.ending)",
+        "self.ending",
     ),
     Mutant(
         "a written-off loan is never reopened",

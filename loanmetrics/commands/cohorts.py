@@ -40,6 +40,8 @@ class By(StrEnum):
 
 
 WhatOption = Annotated[What, typer.Option("--what", help="What a table counts; files have both.")]
+Ratio = Annotated[str, typer.Argument(metavar="METRIC", help="A ratio of two sums over loans, e.g. fimr.")]
+Whose = Annotated[By, typer.Option("--by", help="Whose ratios.")]
 ByOption = Annotated[By, typer.Option("--by", help="Groups kept apart in a file.")]
 
 
@@ -59,8 +61,8 @@ def roll_matrix(
     """Of the loans in each DPD bucket on one day, where they stand on a later one; every row sums to 100 %."""
     from loanmetrics.jobs import cohorts as job
 
-    settings, where = shared.settings(), _where(officer, region, branch)
-    found = job.matrix(settings, first.date(), shared.day(as_of), where, by.value)
+    question, where = job.matrix(first.date(), by.value), _where(officer, region, branch)
+    found = job.shown(shared.settings(), question, shared.day(as_of), where)
     about = found.about("Roll matrix", since=first.date(), by=by.value, **_given(officer, region, branch))
     if _written(found, about, format_, output):
         return
@@ -85,7 +87,8 @@ def vintages(
     """By month of disbursement and months on book, the share of loans that were ever so late; blank if too young."""
     from loanmetrics.jobs import cohorts as job
 
-    found = job.ever(shared.settings(), dpd, shared.day(as_of), _where(officer, region, branch), by.value)
+    question, where = job.ever(dpd, by.value), _where(officer, region, branch)
+    found = job.shown(shared.settings(), question, shared.day(as_of), where)
     about = found.about("Vintages", dpd=dpd, by=by.value, **_given(officer, region, branch))
     if _written(found, about, format_, output):
         return
@@ -103,22 +106,39 @@ def vintages(
 
 
 def certainty(
-    metric: Annotated[
-        str, typer.Argument(metavar="METRIC", help="A ratio of two sums over loans, e.g. fimr.")
-    ],
+    metric: Ratio,
     as_of: AsOf = None,
-    by: Annotated[By, typer.Option("--by", help="Whose ratios.")] = By.OFFICER,
+    by: Whose = By.OFFICER,
     format_: FormatOption = None,
     output: Output = None,
 ) -> None:
     """How much a ratio of few loans can be trusted: intervals, funnel limits, and who stands out of them."""
-    from loanmetrics.display.kinds import COHORTS
     from loanmetrics.jobs import cohorts as job
 
-    found = job.trust(shared.settings(), metric, shared.day(as_of), by.value)
-    about = found.about("Certainty", metric=metric, by=by.value)
-    columns = ",".join(found.rows.columns)
-    shared.print_frame(found.rows, columns, format_, output, kinds=COHORTS, about=about)
+    found = job.shown(shared.settings(), job.trust(metric, by.value), shared.day(as_of))
+    _long(found, found.about("Certainty", metric=metric, by=by.value), format_, output)
+
+
+def peers(
+    metric: Ratio,
+    as_of: AsOf = None,
+    by: Whose = By.OFFICER,
+    trait: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trait",
+            help="What tells kinds of loans apart: region, channel, size, term, age; may be repeated. "
+            "Default: all but channel.",
+        ),
+    ] = None,
+    format_: FormatOption = None,
+    output: Output = None,
+) -> None:
+    """How a ratio compares with what the whole book's loans of the same kinds do, and who still stands out."""
+    from loanmetrics.jobs import cohorts as job
+
+    found = job.shown(shared.settings(), job.adjusted(metric, by.value, trait), shared.day(as_of))
+    _long(found, found.about("Peers", metric=metric, by=by.value, trait=trait), format_, output)
 
 
 def _where(officer: list[str] | None, region: list[str] | None, branch: list[str] | None) -> "Where":
@@ -131,6 +151,14 @@ def _given(
     officer: list[str] | None, region: list[str] | None, branch: list[str] | None
 ) -> dict[str, list[str] | None]:
     return {"officer_id": officer, "region": region, "branch": branch}
+
+
+def _long(found: "Cohorts", about: "About", format_: shared.Format | None, output: Path | None) -> None:
+    """One line for each group, all that is known of it."""
+    from loanmetrics.display.kinds import COHORTS
+
+    columns = ",".join(found.rows.columns)
+    shared.print_frame(found.rows, columns, format_, output, kinds=COHORTS, about=about)
 
 
 def _written(found: "Cohorts", about: "About", format_: shared.Format | None, output: Path | None) -> bool:

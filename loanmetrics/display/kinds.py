@@ -21,6 +21,7 @@ COHORTS: Final = {
     "ever_loans_share": "ratio",
     "ever_amount_share": "ratio",
     **dict.fromkeys(("value", "low", "high", "shrunk", "funnel_low", "funnel_high"), "ratio"),
+    **dict.fromkeys(("expected", "relative", "adjusted", "alone"), "ratio"),
 }
 REVIEW: Final = {
     **dict.fromkeys(("loans", "opportunities", "hits"), "bigint"),

@@ -189,9 +189,13 @@ class Ledger:
         """The day each loan closes by its own record; NEVER where it says nothing."""
         if not self.closed_without_date.any():
             return self.loans.closed
-        fallback = np.where(self.loans.maturity != NEVER, self.loans.maturity, self._last_due)
-        derived = np.where(self._last_payment != NEVER, self._last_payment, fallback)
+        derived = np.where(self._last_payment != NEVER, self._last_payment, self.ending)
         return np.where(self.closed_without_date, derived, self.loans.closed)
+
+    @cached_property
+    def ending(self) -> Ints:
+        """The day each loan was lent until: its maturity, else its last due date; NEVER where nothing says."""
+        return np.where(self.loans.maturity != NEVER, self.loans.maturity, self._last_due)
 
     @cached_property
     def closed_without_date(self) -> Flags:

@@ -155,6 +155,16 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/cohorts/peers",
+        "peers",
+        "viewer",
+        "How a ratio compares with what the book's loans of the same kinds do, and who still stands out",
+        cohorts.peers,
+        cohorts.PeersQuery,
+        fields=cohorts.PEERS,
+    ),
+    Route(
+        "GET",
         "/cohorts/roll-matrix",
         "roll-matrix",
         "viewer",

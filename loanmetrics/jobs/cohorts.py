@@ -1,7 +1,7 @@
-"""Roll matrices, vintages and intervals of a day, as the run that published it knew the loans."""
+"""Roll matrices, vintages, intervals and peers of a day, as the run that published it knew the loans."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from io import BytesIO
@@ -11,6 +11,7 @@ import psycopg
 
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.certainty import certainty
+from loanmetrics.engine.peers import peers
 from loanmetrics.engine.roll import FROM, TO, roll_matrix
 from loanmetrics.engine.run import GROUPS, PLACE
 from loanmetrics.engine.vintage import vintages
@@ -24,6 +25,9 @@ from loanmetrics.jobs.drilldown import knowledge
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
 from loanmetrics.store.session import connect
+
+# What is asked of the loans of a book; by shard, where the executor says.
+Question = Callable[[Book, Executor], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -67,66 +71,44 @@ def unpacked(content: bytes) -> pl.LazyFrame:
     return pl.read_ipc(content).lazy()
 
 
-def matrix(settings: Settings, since: date, as_of: date | None, where: Where, by: str = "book") -> Cohorts:
-    """Where the loans of ``since`` stand on a day, the newest published by default."""
-    with opened(settings) as url, connect(url, "loanmetrics show roll-matrix") as connection:
-        return matrix_of(settings, connection, lake_of(settings, connection), since, as_of, where, by)
+def matrix(since: date, by: str = "book") -> Question:
+    """Where the loans of ``since`` stand on a day."""
+    return lambda book, pool: roll_matrix(book, since, keys_of(by), pool)
 
 
-def matrix_of(
-    settings: Settings,
-    connection: psycopg.Connection,
-    lake: Lake,
-    since: date,
-    as_of: date | None,
-    where: Where,
-    by: str = "book",
-) -> Cohorts:
-    """The same over a session that is open."""
-    run_id, book = known_book(connection, lake, as_of, where)
-    with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, roll_matrix(book, since, keys_of(by), pool), book.policy.hash)
-
-
-def ever(settings: Settings, dpd: int, as_of: date | None, where: Where, by: str = "book") -> Cohorts:
+def ever(dpd: int, by: str = "book") -> Question:
     """By month of disbursement and age, how many loans were ever later than ``dpd`` days."""
-    with opened(settings) as url, connect(url, "loanmetrics show vintages") as connection:
-        return ever_of(settings, connection, lake_of(settings, connection), dpd, as_of, where, by)
+    return lambda book, pool: vintages(book, dpd, keys_of(by), pool)
 
 
-def ever_of(
+def trust(metric: str, by: str = "officer") -> Question:
+    """How much each ratio can be trusted, those that stand out most first."""
+    return lambda book, pool: certainty(book, metric, keys_of(by), pool)
+
+
+def adjusted(metric: str, by: str = "officer", traits: Sequence[str] | None = None) -> Question:
+    """How each ratio compares with the book's loans of the same kinds, those that stand out most first."""
+    return lambda book, pool: peers(book, metric, keys_of(by), traits, pool)
+
+
+def shown(settings: Settings, question: Question, as_of: date | None, where: Where = ALL) -> Cohorts:
+    """The answer of a day, the newest published by default."""
+    with opened(settings) as url, connect(url, "loanmetrics show") as connection:
+        return answered(settings, connection, lake_of(settings, connection), question, as_of, where)
+
+
+def answered(
     settings: Settings,
     connection: psycopg.Connection,
     lake: Lake,
-    dpd: int,
+    question: Question,
     as_of: date | None,
-    where: Where,
-    by: str = "book",
+    where: Where = ALL,
 ) -> Cohorts:
     """The same over a session that is open."""
     run_id, book = known_book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, vintages(book, dpd, keys_of(by), pool), book.policy.hash)
-
-
-def trust(settings: Settings, metric: str, as_of: date | None, by: str = "officer") -> Cohorts:
-    """How much each officer's ratio can be trusted, those that stand out most first."""
-    with opened(settings) as url, connect(url, "loanmetrics show certainty") as connection:
-        return trust_of(settings, connection, lake_of(settings, connection), metric, as_of, by)
-
-
-def trust_of(
-    settings: Settings,
-    connection: psycopg.Connection,
-    lake: Lake,
-    metric: str,
-    as_of: date | None,
-    by: str = "officer",
-) -> Cohorts:
-    """The same over a session that is open."""
-    run_id, book = known_book(connection, lake, as_of, ALL)
-    with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, certainty(book, metric, keys_of(by), pool), book.policy.hash)
+        return Cohorts(book.as_of, run_id, question(book, pool), book.policy.hash)
 
 
 def known_book(

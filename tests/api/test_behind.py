@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from loanmetrics.engine.diff.causes import CAUSES
+from loanmetrics.engine.kinds import TRAITS
 from loanmetrics.engine.rollforward import MOVES
 from tests import support
 from tests.api.conftest import Api
@@ -130,6 +131,9 @@ def test_exports_are_the_whole_list(api: Api, officer: str, path: str) -> None:
         ("/loans/none/installments", 404),
         ("/loans/none/payments", 404),
         ("/cohorts/certainty?by=branch&officer_id=x", 400),
+        ("/cohorts/peers?metric=risk_score", 400),
+        ("/cohorts/peers?by=region&trait=region", 400),
+        ("/cohorts/peers?trait=colour", 400),
     ],
 )
 def test_what_there_is_not_is_refused(api: Api, officer: str, path: str, status: int) -> None:
@@ -138,10 +142,24 @@ def test_what_there_is_not_is_refused(api: Api, officer: str, path: str, status:
 
 
 def test_some_officers_are_held_against_the_whole_book(api: Api) -> None:
-    rows = whole(api, "/cohorts/certainty", "metric=roll")
-    some = [row["officer_id"] for row in rows[:3]]
-    found = whole(api, "/cohorts/certainty", f"metric=roll&officer_id={'&officer_id='.join(some)}")
-    assert found == rows[:3]
+    for path in ("/cohorts/certainty", "/cohorts/peers"):
+        rows = whole(api, path, "metric=roll")
+        some = [row["officer_id"] for row in rows[:3]]
+        found = whole(api, path, f"metric=roll&officer_id={'&officer_id='.join(some)}")
+        assert found == rows[:3]
+
+
+def test_peers_are_told_apart_by_the_traits_asked_for(api: Api) -> None:
+    usual = whole(api, "/cohorts/peers", "metric=par7")
+    named = {trait: whole(api, "/cohorts/peers", f"metric=par7&trait={trait}") for trait in TRAITS}
+    assert whole(api, "/cohorts/peers", "metric=par7&trait=term&trait=age&trait=size&trait=region") == usual
+    assert all(rows != usual and len(rows) == len(usual) for rows in named.values())
+    assert len({str(rows) for rows in named.values()}) == len(TRAITS)
+    book, *others = whole(api, "/cohorts/peers", "metric=par7&by=book")
+    assert not others
+    assert (book["relative"], book["alone"]) == (pytest.approx(1), pytest.approx(1))
+    refused = api.get("/cohorts/peers?metric=channel_purity&trait=channel").json["errors"]
+    assert [it["field"] for it in refused] == ["trait"]
 
 
 def test_the_options_say_what_everything_means(api: Api) -> None:

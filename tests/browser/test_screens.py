@@ -144,6 +144,28 @@ def test_the_hits_of_an_officer_are_as_many_as_their_rate_says(dashboard: Dashbo
     page.wait_for_selector("text=Duplicate receipts, and how far")
 
 
+def test_the_funnel_of_rates_adjusted_for_the_kinds_of_loans(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    dashboard.login("viewer")
+    dashboard.goto("/funnel?sort=loans", "svg.chart")
+    page.select_option("#filter-rates", "adjusted")
+    page.wait_for_selector("th:has-text('Expected')")
+    marks, outside = (len(page.query_selector_all(f"svg.chart a {kind}")) for kind in ("*", ".out"))
+    told = page.inner_text("p:has-text('outside of the funnel,')")
+    assert told.startswith(f"{outside} of {marks} lie outside")
+    assert len(page.query_selector_all("tbody .badge.out")) == outside
+    relatives, rates = (percents([text for text in cells(page, place) if text != NONE]) for place in (5, 6))
+    assert len(rates) == marks
+    assert rates == sorted(rates, reverse=True)
+    book = Decimal(told.rsplit(": ", 1)[1].removesuffix("%."))
+    for relative, rate in zip(relatives, rates, strict=True):
+        assert abs(book * relative / 100 - rate) <= (book + relative) / 1000 + Decimal("0.1")
+    page.select_option("#filter-rates", "plain")
+    page.wait_for_selector("th:has-text('Expected')", state="detached")
+    dashboard.goto("/funnel?rates=adjusted&by=branch&metric=ayr_30d", "svg.chart")
+    dashboard.picture("funnel-adjusted-branches")
+
+
 def test_rows_of_a_roll_matrix_add_up_to_the_whole(dashboard: Dashboard) -> None:
     page = dashboard.page
     dashboard.login("viewer")

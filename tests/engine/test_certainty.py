@@ -6,7 +6,8 @@ import pytest
 
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import load
-from loanmetrics.engine.certainty import SCHEMA, _error, certainty, shrunk, wilson
+from loanmetrics.engine.certainty import SCHEMA, certainty
+from loanmetrics.engine.evidence import error, shrunk, wilson
 from loanmetrics.engine.loans import frame
 from loanmetrics.engine.mix import ratio_of
 from loanmetrics.engine.run import GROUPS
@@ -48,7 +49,7 @@ def test_the_interval_of_balances_covers_the_truth_as_often_as_it_says() -> None
             "below": np.array([owed.sum()]),
         }
         ratio = np.array([late.sum() / owed.sum()])
-        covered.append(abs(ratio[0] - 0.1) <= 1.96 * _error(ratio, sums)[0])
+        covered.append(abs(ratio[0] - 0.1) <= 1.96 * error(ratio, sums)[0])
     assert 0.91 < np.mean(covered) < 0.97
 
 

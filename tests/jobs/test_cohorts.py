@@ -55,10 +55,25 @@ def test_who_stands_out_on_the_screen(run: Cli, published: str) -> None:
     assert next(line for line in lines if line[:1] == ["O1"])[-2:] == ["too", "few"]
 
 
+def test_who_stands_out_of_loans_of_the_same_kinds(run: Cli, published: str, tmp_path: Path) -> None:
+    code, out, err = run(published, "show", "peers", "fimr", "--trait", "region")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0][:5] == ["officer_id", "value", "expected", "relative", "adjusted"]
+    assert next(line for line in lines if line[:1] == ["O1"])[1:3] == ["33.3", "%"]
+    file = tmp_path / "peers.json"
+    assert run(published, "show", "peers", "fimr", "--by", "book", "--output", str(file))[0] == 0
+    (row,) = json.loads(file.read_text())
+    assert [row["adjusted"], row["expected"]] == pytest.approx([row["value"]] * 2)
+    assert (row["relative"], row["alone"]) == (pytest.approx(1), 1)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("certainty", "risk_score"), "error: risk_score is no ratio of two sums over loans"),
+        (("peers", "risk_score"), "error: risk_score is no ratio of two sums over loans"),
+        (("peers", "fimr", "--trait", "sise"), "error: unknown trait: sise\nhint: did you mean size?"),
         (("roll-matrix", "--from", str(DAY)), f"error: {DAY} is not before {DAY}"),
         (("roll-matrix", "--from", "2026-03-08", "--officer", "O9"), "error: unknown officer: O9"),
         (("vintages", "--branch", "Ikja"), "error: unknown branch: Ikja\nhint: did you mean Ikeja?"),
@@ -77,6 +92,8 @@ def test_in_a_notebook() -> None:
     assert matrix.collect_schema() == matrix.collect().schema
     trusted = lm.certainty(book, "par7", by="branch")
     assert trusted.collect_schema() == trusted.collect().schema
+    held = lm.peers(book, "par7", by="branch", traits=("size", "age"))
+    assert held.collect_schema() == held.collect().schema
     table = lm.vintage(book, 30)
     assert table.collect_schema() == table.collect().schema
     with pytest.raises(UsageError, match="unknown grouping"):

@@ -1,7 +1,7 @@
 """How often each officer's payments meet a rule, held against the book; and the hits one by one, with evidence.
 
 Payments of one loan belong together, so what an officer's payments say is taken as so much less as, over the whole
-book, hits come in bunches by loan (the design effect of cluster samples); certainty.py does the rest.
+book, hits come in bunches by loan (the design effect of cluster samples); evidence.py does the rest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from loanmetrics.engine.book import Book, Shard
-from loanmetrics.engine.certainty import FAR, HIGH, INSIDE, LOW, TOO_FEW, Floats, wilson
+from loanmetrics.engine.evidence import FAR, HIGH, INSIDE, LOW, TOO_FEW, Floats, wilson
 from loanmetrics.engine.review.rule import Scene, Seen, rules
 from loanmetrics.engine.roll import NO_CHANNELS
 from loanmetrics.engine.run import GROUPS, PLACE

@@ -20,6 +20,15 @@ const WHOM = {
   branch: () => [(row) => row.branch, (row, date) => to("/officers", { branch: row.branch, date })],
 };
 
+// Rates as they are, or as they would be with the whole book's mix of loans: which list tells it, and its column that is drawn.
+const RATES = {
+  plain: { path: "/cohorts/certainty", drawn: "value", prefix: "", told: "and how far it can be trusted", note: "" },
+  adjusted: { path: "/cohorts/peers", drawn: "adjusted", prefix: "adjusted-", told: "adjusted for the kinds of loans",
+    note: "Adjusted: the book's rate times what was observed by what would be expected if each kind of loan did as in the whole book. "
+      + "Loans are of one kind that agree in region, quarter by amount, term and age; branches are held to those of all regions. "
+      + "Who holds most of a kind alone is held to nobody else there. " },
+};
+
 // Names of those who stand out most, beside their marks as far as they cover nothing.
 const names = (out, x, y, called, width) => {
   const taken = out.map((it) => [x(it.loans) - 6, x(it.loans) + 6, y(it.value)]);
@@ -50,7 +59,7 @@ const chart = (found, book, title, [called, link], date) => {
   const x = (loans) => LEFT + Math.sqrt(loans / largest) * (width - LEFT - 14);
   const y = (value) => HEIGHT - BOTTOM - (Math.min(value, most) / most) * (HEIGHT - BOTTOM - TOP);
   const marks = found.map((it) => svg("a", { href: link(it, date), tabindex: "-1",
-    "data-about": `${called(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}` }, shape(it, x, y)));
+    "data-about": `${called(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}${it.told}` }, shape(it, x, y)));
   return picture(width, HEIGHT, `${title} of ${found.length}, by how many loans they rest on; ${out.length} lie outside of the funnel`,
     levels(ticks(most), y, LEFT, width - 10, share),
     found.map((it) => svg("line", { class: "funnel", x1: x(it.loans), x2: x(it.loans), y1: y(it.funnel_low), y2: y(it.funnel_high) })),
@@ -59,35 +68,52 @@ const chart = (found, book, title, [called, link], date) => {
     words(width - 10, HEIGHT - 6, "loans", "end"), marks, names(out, x, y, called, width));
 };
 
-const columns = ([called, link], by, most, date) => [
+// Beside an adjusted rate: the rate itself, what was to be expected, and of how much of it there is nobody to compare with.
+const KINDS = [
+  { name: "expected", title: "Expected", number: true, about: "What the rate would be if each kind of loan did as in the whole book", show: (row) => share(row.expected) },
+  { name: "relative", title: "Observed / expected", number: true, about: "How much of what was expected came to be", show: (row) => share(row.relative) },
+  { name: "adjusted", title: "Adjusted", number: true, about: "The book's rate times observed by expected", show: (row) => share(row.adjusted) },
+  { name: "alone", title: "Alone", number: true, about: "Share of the denominator in kinds of which more than half is their own: there they are held mostly to themselves",
+    show: (row) => share(row.alone) },
+];
+
+const columns = ([called, link], by, most, date, { drawn, prefix }) => [
   { name: by === "officer" ? "officer_id" : "branch", title: by === "officer" ? "Officer" : "Branch", head: true, show: (row) => h("a", { href: link(row, date) }, called(row)) },
   ...(by === "officer" ? [] : [{ name: "region", title: "Region", show: (row) => text(row.region) }]),
   { name: "loans", title: "Loans", number: true, about: "Loans that say anything about it", show: (row) => count(row.loans) },
   { name: "value", title: "Rate", number: true, show: (row) => share(row.value) },
-  { name: "low", title: "95 % interval", about: "Sorted by its lower end", show: (row) => beside({ ...row, stands: "" }, most) },
+  ...(prefix ? KINDS : []),
+  { name: "low", title: "95 % interval", about: "Sorted by its lower end", show: (row) => (row[drawn] === null ? "" : beside({ ...row, value: row[drawn], stands: "" }, most)) },
   { name: "funnel_high", title: "Funnel", about: "Where 99.8 % of those with as many loans would lie if all were like the book; sorted by its upper end",
     show: (row) => between(row.funnel_low, row.funnel_high) },
   { name: "shrunk", title: "Drawn to the book", number: true, about: "The rate drawn towards the book's, the more the fewer its loans", show: (row) => share(row.shrunk) },
   { name: "stands", title: "Stands", show: stands },
 ];
 
+// Rows to be drawn; who was expected to have nothing has no adjusted rate.
+const drawable = (rows, { drawn, prefix }) => rows.filter((it) => it[drawn] !== null).map((it) => ({ ...it, value: it[drawn],
+  told: prefix ? `\nas it is ${share(it.value)}, expected ${share(it.expected)}` : "" }));
+
 export const funnel = async ({ state, change }) => {
-  const { metric = "fimr", by = "officer", date } = state;
+  const { metric = "fimr", by = "officer", rates = "plain", date } = state;
   const given = { metric, by, date };
-  const [options, known, { data: found, meta }, { data: book }] = await Promise.all([
-    catalogue(), meanings(), all("/cohorts/certainty", given), get("/metrics/book", { date })]);
+  const held = RATES[rates];
+  const [options, known, { data, meta }, { data: book }] = await Promise.all([
+    catalogue(), meanings(), all(held.path, given), get("/metrics/book", { date })]);
+  const found = drawable(data, held);
   const who = WHOM[by](new Map(options.officers.map((it) => [it.officer_id, it.officer_name])));
-  const list = await listing({ path: "/cohorts/certainty", name: `funnel-${metric}`, caption: `${known[metric].title}, and how far it can be trusted`,
-    columns: columns(who, by, scale(found), date), state, change, given, sort: "-value" });
+  const list = await listing({ path: held.path, name: `funnel-${held.prefix}${metric}`, caption: `${known[metric].title}, ${held.told}`,
+    columns: columns(who, by, scale(found), date, held), state, change, given, sort: `-${held.drawn}`, prefix: held.prefix });
   const choices = options.metrics.filter((it) => it.certain).map((it) => [it.name, it.title]);
-  const wanted = [["choice", "Rate", "metric", choices], ["choice", "Of", "by", [["officer", "officers"], ["branch", "branches"]]], ["day", "As of", "date"]];
+  const wanted = [["choice", "Rate", "metric", choices], ["choice", "Of", "by", [["officer", "officers"], ["branch", "branches"]]],
+    ["choice", "Rates", "rates", [["plain", "as they are"], ["adjusted", "adjusted for the kinds of loans"]]], ["day", "As of", "date"]];
   const out = found.filter((it) => it.stands === "high" || it.stands === "low").length;
   const few = found.filter((it) => it.stands === "too few").length;
   const drawn = [
-    h("h1", {}, "Funnel"), h("p", {}, known[metric].about.split("\n")[0]), filters(wanted, state, change, { metric, by, date: meta.calculation_date }),
+    h("h1", {}, "Funnel"), h("p", {}, known[metric].about.split("\n")[0]), filters(wanted, state, change, { metric, by, rates, date: meta.calculation_date }),
     h("p", {}, `${count(out)} of ${count(found.length)} lie outside of the funnel, ${count(few)} have too few loans to tell. The whole book: ${share(book.metrics[metric])}.`),
     found.length ? h("figure", {}, chart(found, book.metrics[metric], known[metric].title, who, date)) : h("p", { class: "soft" }, "Nobody has it on this day."),
-    list.drawn, h("p", { class: "soft" }, NOTE),
+    list.drawn, h("p", { class: "soft" }, held.note, NOTE),
   ];
   return { title: `Funnel, ${known[metric].title}`, meta, drawn };
 };

@@ -1,4 +1,4 @@
-"""Loans that started together, and where they went: roll matrices and vintages."""
+"""Loans that started together, and where they went; what ratios of loans can be trusted for, and held to."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from loanmetrics.http.problems import ProblemError
 from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs import cohorts
-from loanmetrics.jobs.cohorts import Cohorts
-from loanmetrics.jobs.drilldown import Where
+from loanmetrics.jobs.cohorts import Cohorts, Question
+from loanmetrics.jobs.days import ALL, Where
 from loanmetrics.jobs.listing import Listing
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ VINTAGES: Fields = (
 )
 
 
-CERTAINTY: Fields = (
-    *_PLACE,
-    Field("value", "ratio", "The ratio, unrounded"),
+_TOLD: Fields = (
     Field("loans", "bigint", "Loans that say anything about it", null=False),
     Field("low", "ratio", "95 % interval, lower end"),
     Field("high", "ratio", "95 % interval, upper end"),
@@ -78,6 +76,18 @@ CERTAINTY: Fields = (
     ),
     Field("funnel_high", "ratio", "And where they would end"),
     Field("stands", "text", "high, low or inside of the funnel; too few loans to say", null=False),
+)
+CERTAINTY: Fields = (*_PLACE, Field("value", "ratio", "The ratio, unrounded"), *_TOLD)
+PEERS: Fields = (
+    *_PLACE,
+    Field("value", "ratio", "The ratio as it is, unrounded"),
+    Field("expected", "ratio", "What it would be if each kind of loan did as in the whole book"),
+    Field("relative", "ratio", "Observed by expected; null where nothing is expected"),
+    Field(
+        "adjusted", "ratio", "The book's ratio times relative; interval, shrunk value and funnel are of this"
+    ),
+    *_TOLD,
+    Field("alone", "ratio", "Share of its denominator in kinds of which it holds more than half"),
 )
 
 
@@ -102,7 +112,7 @@ class VintagesQuery(CohortsQuery, frozen=True, kw_only=True, forbid_unknown_fiel
     dpd: Days = 30
 
 
-class CertaintyQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RatioQuery(DatedPaging, frozen=True, kw_only=True):
     """Of which ratio, of whom; ``officer_id`` shows some of the officers, each still held against the whole book."""
 
     metric: Text = "fimr"
@@ -110,38 +120,56 @@ class CertaintyQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fiel
     officer_id: Texts = ()
 
 
+class CertaintyQuery(RatioQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every ratio as it is."""
+
+
+class PeersQuery(RatioQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Kinds of loans told apart by each ``trait``; by default by all but channel."""
+
+    trait: tuple[Literal["region", "channel", "size", "term", "age"], ...] = ()
+
+
 def certainty(asked: Asked) -> Listing:
     """How much each ratio can be trusted."""
     query: CertaintyQuery = asked.query
+    return _ratios(asked, query, (), cohorts.trust(query.metric, query.by), "-value")
+
+
+def peers(asked: Asked) -> Listing:
+    """How each ratio compares with the book's loans of the same kinds."""
+    query: PeersQuery = asked.query
+    question = cohorts.adjusted(query.metric, query.by, query.trait or None)
+    return _ratios(asked, query, query.trait, question, "-adjusted")
+
+
+def _ratios(
+    asked: Asked, query: RatioQuery, traits: tuple[str, ...], question: Question, sort: str
+) -> Listing:
     if query.officer_id and query.by != "officer":
         raise ProblemError.bad("officer_id", "goes with by=officer")
-    reading, desk = asked.desk.reading(query.date), asked.desk
-
-    def make(reader: "Connection") -> Cohorts:
-        return cohorts.trust_of(desk.settings, reader, desk.lake, query.metric, reading.day, query.by)
-
+    reading = asked.desk.reading(query.date)
     try:
-        rows, run_id = kept(asked, (reading.day, query.metric, query.by), make)
+        rows, run_id = kept(
+            asked, (reading.day, query.metric, query.by, *traits), _made(asked, question, reading.day)
+        )
     except UsageError as error:
-        raise ProblemError.bad("metric", str(error)) from None
-    listing = Listing(rows, PLACE, "-value", {**meta(reading), "known_at": run_id})
+        raise ProblemError.bad(error.field or "metric", str(error)) from None
+    listing = Listing(rows, PLACE, sort, {**meta(reading), "known_at": run_id})
     return listing.narrowed([("officer_id", query.officer_id)])
 
 
 def matrix(asked: Asked) -> Listing:
     """Where the loans of one day stand on a later one."""
     query: MatrixQuery = asked.query
-    reading, desk = asked.desk.reading(query.date), asked.desk
+    reading, where = asked.desk.reading(query.date), _where(query)
     first = query.start_date or reading.day - MONTH
     if first >= reading.day:
         raise ProblemError.bad("start_date", f"must be before {reading.day}")
-
-    def make(reader: "Connection") -> Cohorts:
-        return cohorts.matrix_of(
-            desk.settings, reader, desk.lake, first, reading.day, _where(query), query.by
-        )
-
-    rows, run_id = kept(asked, (first, reading.day, _where(query), query.by), make)
+    question = cohorts.matrix(first, query.by)
+    rows, run_id = kept(
+        asked, (first, reading.day, where, query.by), _made(asked, question, reading.day, where)
+    )
     about = {**meta(reading), "known_at": run_id}
     key = (*PLACE, "from_order", "to_order")
     return Listing(rows, key, "from_order,to_order", about, unasked={"start_date": first})
@@ -150,22 +178,19 @@ def matrix(asked: Asked) -> Listing:
 def vintages(asked: Asked) -> Listing:
     """How late the loans of each month ever were, by age."""
     query: VintagesQuery = asked.query
-    reading, desk = asked.desk.reading(query.date), asked.desk
-
-    def make(reader: "Connection") -> Cohorts:
-        return cohorts.ever_of(
-            desk.settings, reader, desk.lake, query.dpd, reading.day, _where(query), query.by
-        )
-
-    rows, run_id = kept(asked, (reading.day, query.dpd, _where(query), query.by), make)
+    reading, where = asked.desk.reading(query.date), _where(query)
+    question = cohorts.ever(query.dpd, query.by)
+    rows, run_id = kept(
+        asked, (reading.day, query.dpd, where, query.by), _made(asked, question, reading.day, where)
+    )
     about = {**meta(reading), "known_at": run_id}
     return Listing(rows, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
 
 
 def kept(
-    asked: Asked, question: tuple[object, ...], make: "Callable[[Connection], Cohorts]"
+    asked: Asked, told: tuple[object, ...], make: "Callable[[Connection], Cohorts]"
 ) -> tuple["pl.LazyFrame", str]:
-    """The table and the run that knew it, made once for all its pages, orders and forms."""
+    """The table and the run that knew it, made once for all its pages, orders and forms; ``told`` names it."""
     desk = asked.desk
 
     def packed() -> Entry:
@@ -173,10 +198,18 @@ def kept(
             made = make(reader)
         return Entry(HTTPStatus.OK, ARROW, cohorts.packed(made), (("known_at", made.run_id),))
 
-    told = repr((desk.run(), asked.route.name, *question))
-    key = f"loanmetrics:cohorts:{hashlib.sha256(told.encode()).hexdigest()}"
+    name = repr((desk.run(), asked.route.name, *told))
+    key = f"loanmetrics:cohorts:{hashlib.sha256(name.encode()).hexdigest()}"
     entry, _ = desk.shown.get_or_make(key, packed)
     return cohorts.unpacked(entry.body), dict(entry.headers)["known_at"]
+
+
+def _made(
+    asked: Asked, question: Question, day: date, where: Where = ALL
+) -> "Callable[[Connection], Cohorts]":
+    """How the answer to a question is made."""
+    desk = asked.desk
+    return lambda reader: cohorts.answered(desk.settings, reader, desk.lake, question, day, where)
 
 
 def _where(query: CohortsQuery) -> Where:

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from loanmetrics.engine.catalogue import load
-from loanmetrics.engine.certainty import judged
 from loanmetrics.engine.diff.causes import CAUSES
+from loanmetrics.engine.evidence import judged
 from loanmetrics.engine.review.rule import rules
 from loanmetrics.engine.rollforward import MOVES
 from loanmetrics.http.routes import Answer, Asked
