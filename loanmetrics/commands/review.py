@@ -29,6 +29,7 @@ def review(
     """How often each officer's payments meet a review rule, beside the book's rate; a hit is a question, no verdict."""
     from loanmetrics.display.kinds import REVIEW
     from loanmetrics.engine.run import GROUPS
+    from loanmetrics.jobs import cohorts
     from loanmetrics.jobs import review as job
     from loanmetrics.jobs.days import Where
 
@@ -37,10 +38,10 @@ def review(
         raise UsageError("--officer picks among officers", "leave out --by")
     columns: tuple[str, ...]
     if hits:
-        found = job.found(settings, rule, day, where)
+        found = job.told(settings, rule, day, where)
         columns, title = HITS, "Review hits"
     else:
-        found = job.rates(settings, rule, day, by.value, where)
+        found = cohorts.shown(settings, job.rates(rule, by.value, where), day)
         columns, title = (*GROUPS[by.value], *RATES), "Review"
     chosen = shared.format_of(format_, output)
     named = ",".join(columns if rule else ("rule", *columns)) if chosen is shared.Format.TABLE else ""

@@ -1,18 +1,18 @@
 """Review rules over the loans of a day, as the run that published it knew them."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import date
 
 import polars as pl
 import psycopg
 
+from loanmetrics.engine.book import Book
 from loanmetrics.engine.review.hits import hits
 from loanmetrics.engine.review.rule import chosen
 from loanmetrics.engine.review.rules.duplicate import RULE as ENTERED_TWICE
 from loanmetrics.engine.review.tally import review
-from loanmetrics.facts.lake import Lake
-from loanmetrics.jobs.cohorts import Cohorts, insist, keys_of, known_book
+from loanmetrics.jobs.cohorts import Cohorts, Question, answered, insist, keys_of
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.days import ALL, Where
 from loanmetrics.jobs.running import lake_of
@@ -21,55 +21,29 @@ from loanmetrics.store.receipts import references
 from loanmetrics.store.session import connect
 
 
-def rates(
-    settings: Settings, rule: str | None, as_of: date | None, by: str = "officer", where: Where = ALL
-) -> Cohorts:
-    """How often each officer's payments meet a rule, or all of them, on a day, the newest published by default.
-
-    Of those asked for, each held against the whole book.
-    """
-    with opened(settings) as url, connect(url, "loanmetrics review") as connection:
-        return rates_of(settings, connection, lake_of(settings, connection), rule, as_of, by, where)
-
-
-def rates_of(
-    settings: Settings,
-    connection: psycopg.Connection,
-    lake: Lake,
-    rule: str | None,
-    as_of: date | None,
-    by: str = "officer",
-    where: Where = ALL,
-) -> Cohorts:
-    """The same over a session that is open."""
+def rates(rule: str | None, by: str = "officer", where: Where = ALL) -> Question:
+    """How often payments meet a rule, or all of them; of those asked for, each held against the whole book."""
     names, keys = chosen(rule), keys_of(by)
-    run_id, book = known_book(connection, lake, as_of, ALL)
-    insist(book, where)
-    with ThreadPoolExecutor(settings.readers) as pool:
-        rows = review(book, names, keys, pool)
-    return Cohorts(book.as_of, run_id, rows.filter(where.chosen), book.policy.hash)
+
+    def ask(book: Book, pool: Executor) -> pl.DataFrame:
+        insist(book, where)
+        return review(book, names, keys, pool).filter(where.chosen)
+
+    return ask
 
 
-def found(settings: Settings, rule: str | None, as_of: date | None, where: Where = ALL) -> Cohorts:
-    """The payments that met a rule, or any of them, with ``same_reference``; only of the loans asked for."""
-    with opened(settings) as url, connect(url, "loanmetrics review") as connection:
-        made = found_of(settings, connection, lake_of(settings, connection), rule, as_of, where)
-        return replace(made, rows=with_references(connection, made.rows))
-
-
-def found_of(
-    settings: Settings,
-    connection: psycopg.Connection,
-    lake: Lake,
-    rule: str | None,
-    as_of: date | None,
-    where: Where = ALL,
-) -> Cohorts:
-    """The same over a session that is open."""
+def found(rule: str | None) -> Question:
+    """The payments that met a rule, or any of them."""
     names = chosen(rule)
-    run_id, book = known_book(connection, lake, as_of, where)
-    with ThreadPoolExecutor(settings.readers) as pool:
-        return Cohorts(book.as_of, run_id, hits(book, names, pool), book.policy.hash)
+    return lambda book, pool: hits(book, names, pool)
+
+
+def told(settings: Settings, rule: str | None, as_of: date | None, where: Where = ALL) -> Cohorts:
+    """The payments that met a rule on a day, the newest published by default, with ``same_reference``."""
+    question = found(rule)
+    with opened(settings) as url, connect(url, "loanmetrics review") as connection:
+        made = answered(settings, connection, lake_of(settings, connection), question, as_of, where)
+        return replace(made, rows=with_references(connection, made.rows))
 
 
 def with_references(connection: psycopg.Connection, found: pl.DataFrame) -> pl.DataFrame:

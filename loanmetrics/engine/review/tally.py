@@ -4,7 +4,7 @@ Payments of one loan belong together, so what an officer's payments say is taken
 book, hits come in bunches by loan (the design effect of cluster samples); evidence.py does the rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Final
@@ -12,15 +12,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from loanmetrics.engine import evidence
 from loanmetrics.engine.book import Book, Shard
-from loanmetrics.engine.evidence import FAR, HIGH, INSIDE, LOW, TOO_FEW, Floats, wilson
+from loanmetrics.engine.evidence import HIGH, INSIDE, SUMS, TOO_FEW, Floats, Sums
 from loanmetrics.engine.review.rule import Scene, Seen, rules
 from loanmetrics.engine.roll import NO_CHANNELS
 from loanmetrics.engine.run import GROUPS, PLACE
 from loanmetrics.engine.state import open_shard
 
 RULE: Final = "rule"
-SUMS: Final = ("hits", "opportunities", "hits_squared", "both", "opportunities_squared", "loans")
 BY_CELL: Final = pl.Schema({RULE: pl.String(), "cell": pl.Int64(), **dict.fromkeys(SUMS, pl.Int64())})
 # The upper tail that the funnel's limits leave out.
 RARE: Final = 0.001
@@ -92,34 +92,30 @@ def _by_cell(here: Scene, name: str, seen: Seen) -> pl.DataFrame:
 
 
 def _judged(groups: pl.DataFrame, least: int) -> pl.DataFrame:
-    hits, count, few = groups["hits"].to_numpy(), groups["opportunities"].to_numpy(), groups["loans"] < least
-    whole = groups.select(pl.col(SUMS).sum()).row(0, named=True)
-    centre, bunched = whole["hits"] / whole["opportunities"], _bunched(whole)
-    value, enough = hits / count, count / bunched
-    low, high = wilson(value, enough)
-    reach = FAR * np.sqrt(centre * (1 - centre) / enough)
-    chance = np.array(
-        [so_many(int(h // bunched), int(-(-n // bunched)), centre) for h, n in zip(hits, count, strict=True)]
-    )
-    beyond = [few.to_numpy(), (value > centre + reach) & (chance <= RARE), value < centre - reach]
+    sums, whole = evidence.floats(groups), evidence.floats(groups.select(pl.col(SUMS).sum()))
+    centre, bunched = float(whole["above"][0] / whole["below"][0]), _bunched(whole)
+    alone = {"above": sums["above"] / bunched, **dict.fromkeys(("below", "loans"), sums["below"] / bunched)}
+    told = evidence.told(alone, centre, centre * (1 - centre) * alone["below"], 0, yes_or_no=True)
+    told["rate"] = told.pop("value")
+    few = (sums["loans"] < least) | (told["stands"] == TOO_FEW).to_numpy()
+    both = zip(alone["above"].tolist(), np.ceil(alone["below"]).tolist(), strict=True)
+    chance = np.array([so_many(int(hits), int(count), centre) for hits, count in both])
+    doubtful = (told["stands"] == HIGH).to_numpy() & (chance > RARE)
+    told["stands"] = pl.Series(np.select([few, doubtful], [TOO_FEW, INSIDE], told["stands"].to_numpy()))
     return groups.with_columns(
-        rate=pl.Series(value),
+        **{name: values for name, values in told.items() if name != "loans"},
+        hits="above",
+        opportunities="below",
         base_rate=pl.lit(centre),
-        low=pl.Series(low),
-        high=pl.Series(high),
-        funnel_low=pl.Series(np.maximum(0, centre - reach)),
-        funnel_high=pl.Series(np.minimum(1, centre + reach)),
         chance=pl.Series(np.where(few, np.nan, chance)).fill_nan(None),
-        stands=pl.Series(np.select(beyond, [TOO_FEW, HIGH, LOW], INSIDE)),
-    )
+    ).with_columns(pl.col("funnel_high").clip(upper_bound=1))
 
 
-def _bunched(whole: Mapping[str, int]) -> float:
+def _bunched(whole: Sums) -> float:
     """How much more hits vary by loan than if each opportunity were on its own; at least 1."""
-    rate = whole["hits"] / whole["opportunities"]
-    alone = rate * (1 - rate) * whole["opportunities"]
-    squares = whole["hits_squared"] - 2 * rate * whole["both"] + rate * rate * whole["opportunities_squared"]
-    return max(1.0, squares / alone) if alone > 0 else 1.0
+    rate = whole["above"] / whole["below"]
+    alone = float((rate * (1 - rate) * whole["below"])[0])
+    return max(1.0, float(evidence.residuals(rate, whole)[0]) / alone) if alone > 0 else 1.0
 
 
 def so_many(hits: int, count: int, rate: float) -> float:

@@ -151,7 +151,7 @@ def _ratios(
     reading = asked.desk.reading(query.date)
     try:
         rows, run_id = kept(
-            asked, (reading.day, query.metric, query.by, *traits), _made(asked, question, reading.day)
+            asked, (reading.day, query.metric, query.by, *traits), made(asked, question, reading.day)
         )
     except UsageError as error:
         raise ProblemError.bad(error.field or "metric", str(error)) from None
@@ -168,7 +168,7 @@ def matrix(asked: Asked) -> Listing:
         raise ProblemError.bad("start_date", f"must be before {reading.day}")
     question = cohorts.matrix(first, query.by)
     rows, run_id = kept(
-        asked, (first, reading.day, where, query.by), _made(asked, question, reading.day, where)
+        asked, (first, reading.day, where, query.by), made(asked, question, reading.day, where)
     )
     about = {**meta(reading), "known_at": run_id}
     key = (*PLACE, "from_order", "to_order")
@@ -181,7 +181,7 @@ def vintages(asked: Asked) -> Listing:
     reading, where = asked.desk.reading(query.date), _where(query)
     question = cohorts.ever(query.dpd, query.by)
     rows, run_id = kept(
-        asked, (reading.day, query.dpd, where, query.by), _made(asked, question, reading.day, where)
+        asked, (reading.day, query.dpd, where, query.by), made(asked, question, reading.day, where)
     )
     about = {**meta(reading), "known_at": run_id}
     return Listing(rows, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
@@ -204,7 +204,7 @@ def kept(
     return cohorts.unpacked(entry.body), dict(entry.headers)["known_at"]
 
 
-def _made(
+def made(
     asked: Asked, question: Question, day: date, where: Where = ALL
 ) -> "Callable[[Connection], Cohorts]":
     """How the answer to a question is made."""

@@ -1,6 +1,6 @@
 """Review rules: how often each officer's payments meet them, and which payments do."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from loanmetrics.engine.review.rule import chosen
 from loanmetrics.engine.review.tally import RULE
@@ -9,16 +9,12 @@ from loanmetrics.errors import UsageError
 from loanmetrics.http.fields import Field, Fields
 from loanmetrics.http.parameters import DatedPaging, Text, Texts
 from loanmetrics.http.problems import ProblemError
-from loanmetrics.http.resources.cohorts import kept
+from loanmetrics.http.resources.cohorts import kept, made
 from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs import review
-from loanmetrics.jobs.cohorts import Cohorts
 from loanmetrics.jobs.days import Where
 from loanmetrics.jobs.listing import Listing
-
-if TYPE_CHECKING:
-    from psycopg import Connection
 
 RATES: Fields = (
     Field("officer_id", "text", "With by=officer"),
@@ -30,8 +26,8 @@ RATES: Fields = (
     Field("hits", "bigint", "What met the rule: questions, no verdicts", null=False),
     Field("rate", "ratio", "Hits among opportunities", null=False),
     Field("base_rate", "ratio", "The same of the whole book", null=False),
-    Field("low", "ratio", "95 % interval of the rate, lower end", null=False),
-    Field("high", "ratio", "95 % interval of the rate, upper end", null=False),
+    Field("low", "ratio", "95 % interval of the rate, lower end"),
+    Field("high", "ratio", "95 % interval of the rate, upper end"),
     Field(
         "funnel_low",
         "ratio",
@@ -90,12 +86,8 @@ def rates(asked: Asked) -> Listing:
     if query.officer_id and query.by != "officer":
         raise ProblemError.bad("officer_id", "goes with by=officer")
     _insist(query.rule)
-    reading, desk = asked.desk.reading(query.date), asked.desk
-
-    def make(reader: "Connection") -> Cohorts:
-        return review.rates_of(desk.settings, reader, desk.lake, query.rule, reading.day, query.by)
-
-    rows, run_id = kept(asked, (reading.day, query.rule, query.by), make)
+    reading, question = asked.desk.reading(query.date), review.rates(query.rule, query.by)
+    rows, run_id = kept(asked, (reading.day, query.rule, query.by), made(asked, question, reading.day))
     listing = Listing(rows, (RULE, *PLACE), "chance,-hits", {**meta(reading), "known_at": run_id})
     return listing.narrowed([("officer_id", query.officer_id)])
 
@@ -104,13 +96,9 @@ def hits(asked: Asked) -> Listing:
     """The payments that met a rule, with evidence."""
     query: HitsQuery = asked.query
     _insist(query.rule)
-    reading, desk = asked.desk.reading(query.date), asked.desk
-    where = Where(query.officer_id, query.region, query.branch)
-
-    def make(reader: "Connection") -> Cohorts:
-        return review.found_of(desk.settings, reader, desk.lake, query.rule, reading.day, where)
-
-    rows, run_id = kept(asked, (reading.day, query.rule, where), make)
+    reading, where = asked.desk.reading(query.date), Where(query.officer_id, query.region, query.branch)
+    answer = made(asked, review.found(query.rule), reading.day, where)
+    rows, run_id = kept(asked, (reading.day, query.rule, where), answer)
     about = {**meta(reading), "known_at": run_id}
     return Listing(rows, (RULE, "loan_id", "repayment_id"), f"{RULE},-payment_date", about)
 

@@ -1,6 +1,8 @@
 """Small payments at the end of a month that bring days past due down."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,7 @@ from loanmetrics.engine.calendar import Flags, Ints
 from loanmetrics.engine.loan_state import arrears
 from loanmetrics.engine.review.rule import Rule, Scene, Seen, money, month_end
 from loanmetrics.engine.sums import scattered
+from loanmetrics.engine.timeline import Stock
 from loanmetrics.policy import SHARE_SCALE
 
 
@@ -28,7 +31,8 @@ def _look(scene: Scene) -> Seen:
     rows, at = scene.rows, scene.payments
     last_days = month_end(rows.day[at]) - rows.day[at] < scene.policy.review_month_end_days
     at = at[last_days & (rows.until[at] > rows.day[at])]
-    days = [_on(scene, int(day), at[rows.day[at] == day]) for day in np.unique(rows.day[at])]
+    stand = cache(scene.state.timeline.at)
+    days = [_on(scene, int(day), at[rows.day[at] == day], stand) for day in np.unique(rows.day[at])]
     both = {name: _joined([getattr(day, name) for day in days]) for name in _Day.__dataclass_fields__}
     hits = both["hits"].astype(np.bool_)
     before, after = both["dpd_before"][hits], both["dpd_after"][hits]
@@ -47,10 +51,10 @@ def _look(scene: Scene) -> Seen:
     )
 
 
-def _on(scene: Scene, day: int, at: Ints) -> _Day:
-    """One day; ``at`` are the payments dated on it."""
+def _on(scene: Scene, day: int, at: Ints, stand: Callable[[int], Stock]) -> _Day:
+    """One day; ``at`` are the payments dated on it, ``stand`` tells how all loans stood at the end of a day."""
     state, rows = scene.state, scene.rows
-    before, after = state.timeline.at(day - 1), state.timeline.at(day)
+    before, after = stand(day - 1), stand(day)
     first = at[np.unique(rows.loan[at], return_index=True)[1]]
     owing = arrears(state, before)
     first = first[owing[rows.loan[first]] > 0]
