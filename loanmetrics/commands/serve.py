@@ -1,5 +1,6 @@
 """The HTTP API."""
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ from loanmetrics.commands import shared
 from loanmetrics.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loanmetrics.http.server import App
     from loanmetrics.settings import Settings
 
@@ -29,7 +32,15 @@ def serve(
 
     settings = shared.settings().but("option", bind=bind, workers=workers, threads=threads)
     with opened(settings) as url:
-        server.serve(settings, url, _create)
+        server.serve(settings, url, _create, _listening)
+
+
+def _listening(addresses: "Sequence[str]") -> None:
+    """A word to whoever started it by hand; the log is for machines."""
+    from loanmetrics import console
+
+    if sys.stdout.isatty():
+        console.say(f"Listening at {', '.join(addresses)} (Ctrl-C ends it)")
 
 
 def _create(settings: "Settings", url: str) -> "App":

@@ -17,6 +17,7 @@ import polars as pl
 
 from loanmetrics.facts.disk import UNDER_WAY, arriving
 from loanmetrics.store.embedded import locks
+from loanmetrics.store.mapped import mapped
 
 FOLDER = "days"
 SUFFIX = ".arrow"
@@ -84,10 +85,5 @@ class Days:
 
 @lru_cache(MOST_OPEN)
 def opened(path: Path) -> pl.DataFrame:
-    """A file's loans, read from the disk's cache as they are needed. What a path holds never changes."""
-    from pyarrow import ipc, memory_map
-
-    with memory_map(str(path)) as source:
-        loans = pl.from_arrow(ipc.open_file(source).read_all())
-    assert isinstance(loans, pl.DataFrame)
-    return loans
+    """A file's loans. What a path holds never changes."""
+    return mapped(path)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,15 @@ OPTIONS = {
 
 App = Callable[..., Any]
 Create = Callable[[Settings, str], App]
+Ready = Callable[[Sequence[str]], None]
 
 
-def serve(settings: Settings, url: str, create: Create) -> None:
-    """Serve until told to stop; ``create`` makes the app of each worker, in the worker.
+def nothing(addresses: Sequence[str]) -> None:
+    """Nobody is to be told."""
+
+
+def serve(settings: Settings, url: str, create: Create, ready: Ready = nothing) -> None:
+    """Serve until told to stop; ``create`` makes the app of each worker, in the worker; ``ready``: once it listens.
 
     SIGHUP starts new workers before it ends the old ones, SIGTERM lets requests under way finish.
     """
@@ -47,7 +52,7 @@ def serve(settings: Settings, url: str, create: Create) -> None:
     logs.configure(secrets.token_bytes(KEY_BYTES))
     master = os.getpid()
     try:
-        Server(settings, url, create).run()
+        Server(settings, url, create, ready).run()
     except SystemExit as ended:
         if ended.code and os.getpid() == master:
             raise StoreError("the server could not go on", "its log says why") from None
@@ -57,8 +62,8 @@ def serve(settings: Settings, url: str, create: Create) -> None:
 class Server(BaseApplication):  # type: ignore[misc]
     """The one application of a gunicorn."""
 
-    def __init__(self, settings: Settings, url: str, create: Create) -> None:
-        self._settings, self._url, self._create = settings, url, create
+    def __init__(self, settings: Settings, url: str, create: Create, ready: Ready) -> None:
+        self._settings, self._url, self._create, self._ready = settings, url, create, ready
         self._metrics = metrics_folder(settings)
         super().__init__(prog="loanmetrics serve")
 
@@ -79,6 +84,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         shutil.rmtree(self._metrics, ignore_errors=True)
         self._metrics.mkdir(parents=True, mode=0o700)
         share_metrics(self._metrics)
+        self._ready([str(listener) for listener in arbiter.LISTENERS])
 
     def _child_exit(self, arbiter: Any, worker: Any) -> None:
         from prometheus_client import multiprocess

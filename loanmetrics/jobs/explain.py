@@ -14,6 +14,7 @@ from loanmetrics.engine.catalogue import Catalogue, everything, load
 from loanmetrics.engine.diff import Diff
 from loanmetrics.engine.diff.figures import figures
 from loanmetrics.engine.diff.shares import EXACT
+from loanmetrics.engine.diff.told import changed
 from loanmetrics.engine.explain import points
 from loanmetrics.engine.metric import Metric
 from loanmetrics.engine.mix import Part, mix_and_rate, ratio_of
@@ -146,24 +147,57 @@ def adding(
     return rows.with_columns(pl.lit(None, pl.Int64).alias(other) for other in others), measures
 
 
-def movements(
-    connection: psycopg.Connection,
-    lake: Lake,
-    officer_id: str,
-    name: str,
-    day: date,
-    since: date,
-    figure: str,
-) -> pl.DataFrame:
-    """What moved a metric of an officer, or a measure beneath it, since an earlier day: loan_id, cause, event, effect.
-
-    In units; ``size`` is the effect without its sign. The effects sum exactly to the change.
-    """
+def moved(
+    connection: psycopg.Connection, lake: Lake, officer_id: str, name: str, day: date, since: date
+) -> Since:
+    """How a metric of an officer came from what it was on an earlier day."""
     version = knowledge(connection, lake, day)
     metric = _meant(version, day).metric(name)
-    made = _since(connection, lake, officer_id, metric, since, (day, version))
+    return _since(connection, lake, officer_id, metric, since, (day, version))
+
+
+def movements(made: Since, figure: str) -> pl.DataFrame:
+    """What moved a figure, loan by loan: loan_id, cause, event, effect; the effects sum exactly to the change.
+
+    In units; ``size`` is the effect without its sign.
+    """
     causes = in_units(made.causes.filter(pl.col("figure") == figure), kinds())
-    return causes.select("loan_id", "cause", "event", "effect", size=pl.col("effect").abs().cast(EXACT))
+    return causes.select("loan_id", "cause", "event", "effect", size=_size())
+
+
+def causes(made: Since) -> pl.DataFrame:
+    """Every figure that moved, before and after, and what each kind of cause did to it, in units.
+
+    ``loan_id`` and ``event`` tell where a cause did most.
+    """
+    schema = {
+        **dict.fromkeys(("figure", "cause", "loan_id", "event"), pl.String()),
+        **dict.fromkeys(("before", "after", "effect"), EXACT),
+        "times": pl.Int64(),
+    }
+    rows = [
+        (it.name, cause.name, cause.loan_id, cause.event, it.before, it.after, cause.effect, cause.times)
+        for it in changed(in_units(made.causes, kinds()))
+        for cause in it.causes
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(size=_size())
+
+
+def mix(made: Since) -> pl.DataFrame:
+    """What the ratios of an officer's branches did to the officer's, and what their weights did."""
+    schema = {"part": pl.String(), **dict.fromkeys(("before", "after", "rate", "mix"), pl.Float64())}
+    rows = [
+        (
+            part.name,
+            *(None if it is None else float(it) for it in (part.before, part.after, part.rate, part.mix)),
+        )
+        for part in made.parts
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _size() -> pl.Expr:
+    return pl.col("effect").abs().cast(EXACT)
 
 
 def loan(settings: Settings, loan_id: str, as_of: date | None = None) -> tuple[date, Statement]:

@@ -67,7 +67,7 @@ def page(
     chosen = in_order(rest.lazy(), order).slice(skip, limit).collect()
     more = skip + limit < len(rest)
     return Page(
-        _whole(rows, chosen, key),
+        _whole(rows, chosen),
         len(keys),
         str(_last(chosen, order)) if more and len(chosen) else None,
     )
@@ -77,18 +77,20 @@ def parts(rows: pl.LazyFrame, order: Sequence[str], size: int) -> Iterator[pl.Da
     """All rows in ``order``, which ends with the key, ``size`` at a time; only its columns are held all at once."""
     chosen = in_order(_keys(rows, order).lazy(), order).collect()
     for part in chosen.iter_slices(size) if len(chosen) else [chosen]:
-        yield _whole(rows, part, order[-1].lstrip("-"))
+        yield _whole(rows, part)
 
 
 def _keys(rows: pl.LazyFrame, order: Sequence[str]) -> pl.DataFrame:
     return rows.select(name.lstrip("-") for name in order).collect()
 
 
-def _whole(rows: pl.LazyFrame, chosen: pl.DataFrame, key: str) -> pl.DataFrame:
+def _whole(rows: pl.LazyFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     """The rows of which only what they are sorted by is known, in the same order."""
-    near = rows.filter(pl.col(key).is_in(chosen[key].implode(), nulls_equal=True)).collect()
-    found = chosen.join(near, on=chosen.columns, how="left", nulls_equal=True, maintain_order="left")
-    return found.select(near.columns)
+    near = [pl.col(name).is_in(chosen[name].unique().implode(), nulls_equal=True) for name in chosen.columns]
+    found = chosen.join(
+        rows.filter(near).collect(), on=chosen.columns, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return found.select(rows.collect_schema().names())
 
 
 def ordered(rows: pl.LazyFrame, sort: Sequence[str], key: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Polars frames in and out of tables. Outside money is Int64 minor units, inside numeric(18,2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -9,10 +9,12 @@ import psycopg
 from psycopg import sql
 
 from loanmetrics.errors import StoreError
+from loanmetrics.store.mapped import aside
 from loanmetrics.tables import MINOR_PER_UNIT
 
 ROWS_AT_ONCE = 250_000
 BYTES_AT_ONCE = 1 << 20
+TEXT_AT_ONCE = 16 << 20
 MONEY = "numeric(18,2)"
 DTYPES: dict[str, pl.DataType] = {
     "text": pl.String(),
@@ -82,7 +84,8 @@ def fetch(
 ) -> pl.DataFrame:
     """Rows of ``table`` as an engine-native frame, money back in minor units: all columns, or the ``wanted`` ones.
 
-    As CSV, which Polars reads several times faster than it makes columns of rows of Python's numbers.
+    As CSV, which Polars reads several times faster than it makes columns of rows of Python's numbers. Of very many
+    rows only some are held in memory at once: the others lie in files that end with the frame.
     """
     types = column_types(connection, table)
     names = list(types if wanted is None else dict.fromkeys(wanted))
@@ -93,10 +96,24 @@ def fetch(
         columns(order),
     )
     schema = {name: DTYPES[types[name]] for name in names}
-    text = BytesIO()
     with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
-        for piece in copy:
-            text.write(piece)
+        texts = _texts(copy)
+        parts = [_parsed(next(texts), schema), *(aside(_parsed(text, schema)) for text in texts)]
+    return pl.concat(parts)
+
+
+def _texts(copy: Iterable[bytes | memoryview]) -> Iterator[BytesIO]:
+    """Rows, which come one by one, as a few long texts; one at least, which may be empty."""
+    text = BytesIO()
+    for row in copy:
+        if text.tell() >= TEXT_AT_ONCE:
+            yield text
+            text = BytesIO()
+        text.write(row)
+    yield text
+
+
+def _parsed(text: BytesIO, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     if not text.tell():
         return pl.DataFrame(schema=schema)
     text.seek(0)

@@ -55,6 +55,22 @@ def test_movements_are_the_causes_loan_by_loan(api: Api, officer: str, metric: s
                 assert abs(total - Decimal(str(cause["effect"]))) < Decimal("1e-9")
 
 
+@pytest.mark.parametrize("metric", ["fimr", "par7"])
+def test_causes_and_mix_are_those_of_the_explanation(api: Api, officer: str, metric: str) -> None:
+    base = f"/metrics/officers/{officer}"
+    asked = f"metric={metric}&start_date={BEFORE}"
+    told = api.get(f"{base}/explanation?{asked}").json["data"]["since"]
+    rows = whole(api, f"{base}/causes", asked)
+    assert len({row["figure"] for row in rows}) > 1
+    for figure in told["figures"]:
+        mine = [row for row in rows if row["figure"] == figure["figure"]]
+        assert mine == whole(api, f"{base}/causes", f"{asked}&figure={figure['figure']}")
+        assert {(row["before"], row["after"]) for row in mine} == {(figure["before"], figure["after"])}
+        fields = ("cause", "effect", "times", "loan_id", "event")
+        assert [{name: row[name] for name in fields} for row in mine] == figure["causes"]
+    assert whole(api, f"{base}/mix", asked) == sorted(told["mix"], key=lambda part: str(part["part"]))
+
+
 def test_movements_come_largest_first_and_by_cause(api: Api, officer: str) -> None:
     path = f"/metrics/officers/{officer}/movements"
     rows = whole(api, path, "metric=par7&figure=par7_principal")
@@ -105,7 +121,7 @@ def test_an_account_says_whose_it_is_and_hides_telephone_numbers_from_viewers(ap
     assert seen["officer_name"]
 
 
-@pytest.mark.parametrize("path", ["movements?metric=fimr", "loans?metric=fimr"])
+@pytest.mark.parametrize("path", ["movements?metric=fimr", "loans?metric=fimr", "causes?metric=fimr"])
 def test_exports_are_the_whole_list(api: Api, officer: str, path: str) -> None:
     url = f"/metrics/officers/{officer}/{path}"
     rows = whole(api, *url.split("?"))
@@ -127,6 +143,9 @@ def test_exports_are_the_whole_list(api: Api, officer: str, path: str) -> None:
         ("/metrics/officers/{officer}/movements?metric=fimr&figure=par7", 400),
         (f"/metrics/officers/{{officer}}/movements?start_date={DAY}", 400),
         ("/metrics/officers/{officer}/movements?start_date=1901-01-01", 404),
+        ("/metrics/officers/nobody/causes", 404),
+        ("/metrics/officers/{officer}/causes?metric=fimr&figure=par7", 400),
+        (f"/metrics/officers/{{officer}}/mix?start_date={DAY}", 400),
         ("/metrics/officers/{officer}/loans?metric=x", 400),
         ("/loans/none/installments", 404),
         ("/loans/none/payments", 404),

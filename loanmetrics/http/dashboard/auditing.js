@@ -1,7 +1,7 @@
 // The audit of one officer: who does it, how far it is, what was done.
 
 import { get, send, who } from "./api.js";
-import { h, loanLink, say } from "./dom.js";
+import { h, loanLink, missing, say } from "./dom.js";
 import { cents, count, moment } from "./format.js";
 
 const NEXT = { Assigned: ["In Progress"], "In Progress": ["Resolved"], Resolved: ["In Progress"], Unassigned: [] };
@@ -50,7 +50,7 @@ export const auditing = (id, info, changed) => {
 const assigning = (info, write) => {
   const choice = h("select", {}, h("option", { value: "" }, "nobody"));
   get("/audit/team-members", { is_active: true, per_page: 500 }).then(({ data }) => choice.append(...data.map((member) =>
-    h("option", { value: String(member.member_id), selected: member.member_id === info.assignee_id }, member.member_name)))).catch(() => {});
+    h("option", { value: String(member.member_id), selected: member.member_id === info.assignee_id }, member.member_name)))).catch(missing("The team"));
   return h("form", { class: "form", onsubmit: write("PUT", "assignee", () => ({ assignee_id: choice.value ? Number(choice.value) : null })) },
     field("Who audits", choice), h("button", {}, "Assign"));
 };

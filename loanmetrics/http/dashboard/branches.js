@@ -2,7 +2,7 @@
 
 import { about, catalogue } from "./catalogue.js";
 import { NOTE, certify } from "./certainty.js";
-import { h, picked, to } from "./dom.js";
+import { h, missing, picked, to } from "./dom.js";
 import { filters } from "./filters.js";
 import { count, money, ratio, share } from "./format.js";
 import { strip } from "./strip.js";
@@ -29,7 +29,7 @@ export const branches = async ({ state, change }) => {
   const after = (data, rows) => CERTAIN.forEach((name) => certify({
     metric: name, by: "branch", date: state.date, key: (row) => JSON.stringify([row.region, row.branch]),
     data, rows, place: shown.findIndex((column) => column.name === name),
-  }).catch(() => {}));
+  }).catch(missing("Intervals")));
   const [book, list] = await Promise.all([strip(state.date), listing({
     path: "/metrics/branches", name: "branches", caption: "Branches and their figures", columns: shown, state, change,
     given: picked(state, ["date", "region"]), sort: "-par15_ratio", after,

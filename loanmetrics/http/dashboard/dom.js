@@ -57,3 +57,5 @@ const tell = (place) => (text) => {
 
 export const say = tell("news");
 export const warn = tell("troubles");
+// What stands beside a page's figures comes after them; where it cannot be had, the reader hears of it.
+export const missing = (what) => (error) => warn(`${what} cannot be shown: ${error.message}`);

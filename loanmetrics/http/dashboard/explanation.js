@@ -9,7 +9,7 @@ import { before, share, text, words, writers } from "./format.js";
 import { points } from "./points.js";
 import { rollforward } from "./rollforward.js";
 import { card } from "./strip.js";
-import { band, listing } from "./table.js";
+import { band, exports, listing } from "./table.js";
 
 const writer = (name, known) => writers(name, known[name]?.unit)[0];
 const EARLIER = 30;
@@ -45,7 +45,7 @@ const behind = (data, known, { part, state, change }) => {
   });
 };
 
-const mixed = (mix, whole) => {
+const mixed = (mix, whole, { part, state }) => {
   const pp = writers("", "ratio")[1];
   const sum = (name) => mix.reduce((total, it) => total + it[name], 0);
   const together = { ...whole, part: "Together", rate: sum("rate"), mix: sum("mix") };
@@ -56,7 +56,8 @@ const mixed = (mix, whole) => {
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rate and mix" }, h("table", {}, h("caption", { class: "skip" }, "Rate and mix, branch by branch"),
       h("thead", {}, h("tr", {}, ["Branch", "Then", "Now", "By its rate", "By its weight", "Together"].map((title, place) =>
         h("th", { scope: "col", class: place ? "number" : "" }, title)))),
-      h("tbody", {}, [...mix, together].map(row)))));
+      h("tbody", {}, [...mix, together].map(row)))),
+    exports(`/metrics/officers/${encodeURIComponent(part)}/mix`, { metric: state.metric, date: state.date, start_date: state.start_date }, `${part}-${state.metric}-rate-and-mix`));
 };
 
 const since = async (data, meta, known, given) => {
@@ -65,7 +66,7 @@ const since = async (data, meta, known, given) => {
     const first = before(meta.calculation_date, EARLIER);
     return [h("p", {}, h("button", { type: "button", id: "compare", onclick: () => change({ ...state, start_date: first }) }, `How it came there since ${first}`))];
   }
-  return [await rollforward(data, meta, known, given), data.since.mix.length ? mixed(data.since.mix, data.since.figures.find((it) => it.figure === data.metric)) : ""];
+  return [await rollforward(data, meta, known, given), data.since.mix.length ? mixed(data.since.mix, data.since.figures.find((it) => it.figure === data.metric), given) : ""];
 };
 
 export const explanation = async (given) => {

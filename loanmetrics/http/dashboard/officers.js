@@ -4,13 +4,14 @@ import { get } from "./api.js";
 import { about, catalogue, meanings } from "./catalogue.js";
 import { NOTE, certify } from "./certainty.js";
 import { spark } from "./charts.js";
-import { badge, h, picked, toOfficer } from "./dom.js";
+import { badge, h, missing, picked, toOfficer } from "./dom.js";
 import { filters } from "./filters.js";
 import { count, money, ratio, share, text } from "./format.js";
 import { strip } from "./strip.js";
 import { band, listing, metric } from "./table.js";
 
 const DAYS = 90;
+const RANKED = "The rank weighs the arrears yield ratio beside the risk score, so it does not follow the score alone; the first is the best.";
 const WANTED = ["date", "region", "branch", "officer_id", "channel", "risk_band"];
 
 export const placed = (row) => (row.rank !== null ? count(row.rank) : row.risk_score === null ? "–" : badge("too few to rank", "", "Unranked: so few active loans say too little for a place among others"));
@@ -49,10 +50,10 @@ export const officers = async ({ state, change }) => {
   const shown = columns(told, state.date);
   const certain = intervals(shown, known, state.sort ?? "");
   const after = (data, rows) => {
-    sparks(data, rows, shown.findIndex((column) => column.name === "trend"), state.date).catch(() => {});
+    sparks(data, rows, shown.findIndex((column) => column.name === "trend"), state.date).catch(missing(`The last ${DAYS} days`));
     certain.forEach(([name, place]) => certify({
       metric: name, by: "officer", date: state.date, key: (row) => row.officer_id, data, rows, place,
-    }).catch(() => {}));
+    }).catch(missing("Intervals")));
   };
   const [book, list] = await Promise.all([strip(state.date), listing({
     path: "/metrics/officers", name: "officers", caption: "Officers and their figures", columns: shown, state, change,
@@ -62,5 +63,5 @@ export const officers = async ({ state, change }) => {
     ["day", "As of", "date"], ["any", "Region", "region", options.regions], ["any", "Branch", "branch", options.branches.map((it) => it.branch)],
     ["officer", "Officer", "officer_id", options.officers], ["any", "Channel", "channel", options.channels], ["any", "Risk band", "risk_band", options.risk_bands],
   ];
-  return { title: "Officers", meta: list.meta, drawn: [h("h1", {}, "Officers"), book, filters(wanted, state, change, { date: list.meta.calculation_date }), list.drawn, h("p", { class: "soft" }, NOTE)] };
+  return { title: "Officers", meta: list.meta, drawn: [h("h1", {}, "Officers"), book, filters(wanted, state, change, { date: list.meta.calculation_date }), list.drawn, h("p", { class: "soft" }, NOTE), h("p", { class: "soft" }, RANKED)] };
 };

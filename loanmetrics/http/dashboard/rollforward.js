@@ -62,7 +62,8 @@ export const rollforward = async (data, meta, known, given) => {
   const { m_page, m_sort, ...rest } = state;
   const link = (chosen) => toWhy(part, { ...rest, ...chosen });
   const write = writers(figure.figure, known[figure.figure]?.unit);
-  const path = `/metrics/officers/${encodeURIComponent(part)}/movements`;
+  const officer = `/metrics/officers/${encodeURIComponent(part)}`;
+  const path = `${officer}/movements`;
   const asked = { metric: data.metric, figure: figure.figure, date: state.date, start_date: days[0] };
   return h("section", {}, title,
     h("p", { class: "soft" }, "Opening and every effect add up to closing. The sign of an effect is the figure's, not a verdict."),
@@ -70,6 +71,7 @@ export const rollforward = async (data, meta, known, given) => {
     h("h3", {}, defined(known[figure.figure]?.title ?? words(figure.figure), known[figure.figure]?.about)),
     picture(figure, write, days),
     table(figure, known, link, write, days, state),
+    exports(`${officer}/causes`, asked, `${part}-${figure.figure}-causes-${days[0]}-${days[1]}`),
     h("p", {}, h("a", { href: link({ figure: figure.figure, cause: EVERY }), id: "cause-every" }, "Every loan that moved it")),
     exports(path, asked, `${part}-${figure.figure}-${days[0]}-${days[1]}`),
     await loans(figure, path, asked, write, given));

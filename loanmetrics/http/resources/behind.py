@@ -1,8 +1,8 @@
 """The lists behind an explanation: loan by loan what moved a figure and what it is made of, and a loan's account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loanmetrics.engine.catalogue import derived_columns, everything
 from loanmetrics.errors import suggest
@@ -14,6 +14,7 @@ from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs import explain as job
 from loanmetrics.jobs.drilldown import knowledge
+from loanmetrics.jobs.explain import Since
 from loanmetrics.jobs.listing import Listing
 from loanmetrics.jobs.loans import with_customers
 
@@ -32,6 +33,26 @@ MOVEMENTS: Fields = (
         "effect", "exact", "What it did to the figure, in units; null where there was nothing to divide by"
     ),
     Field("size", "exact", "The effect without its sign", shown=False),
+)
+CAUSES: Fields = (
+    Field("figure", "text", "The metric, or a measure beneath it", null=False),
+    Field("before", "exact", "What it was, in units"),
+    Field("cause", "text", "One of those that /filters/options tells", null=False),
+    Field("effect", "exact", "All that the cause did to it; null where there was nothing to divide by"),
+    Field("times", "bigint", "How often", null=False),
+    Field("after", "exact", "What it is: before and all effects"),
+    Field("loan_id", "text", "Where the cause did most; null where it was no single loan"),
+    Field("event", "text", "What happened there", null=False),
+    Field("size", "exact", "The effect without its sign", shown=False),
+)
+MIX: Fields = (
+    Field("part", "text", "Region and branch", null=False),
+    Field("before", "ratio", "Its own ratio then"),
+    Field("after", "ratio", "And now"),
+    Field("rate", "ratio", "What the change of its own ratio did to the officer's", null=False),
+    Field(
+        "mix", "ratio", "What the change of its weight did; all rates and mixes sum to the change", null=False
+    ),
 )
 LOANS: Fields = (
     Field("loan_id", "text", "Null for PAR15 of a 15th that was frozen"),
@@ -74,11 +95,26 @@ PAYMENTS: Fields = (
 )
 
 
-class MovementsQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of which metric, since when (by default 30 days earlier); ``figure``: of a measure beneath it instead."""
+class SinceQuery(DatedPaging, frozen=True, kw_only=True):
+    """Of which metric, since when (by default 30 days earlier)."""
 
     metric: Text = "risk_score"
     start_date: date | None = None
+
+
+class CausesQuery(SinceQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``figure``: of the metric or of measures beneath it only."""
+
+    figure: Texts = ()
+
+
+class MixQuery(SinceQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which ratio."""
+
+
+class MovementsQuery(SinceQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``figure``: of a measure beneath the metric instead."""
+
     figure: Text | None = None
     cause: Texts = ()
 
@@ -96,19 +132,42 @@ class AccountQuery(DatedPaging, frozen=True, kw_only=True, forbid_unknown_fields
 def movements(asked: Asked) -> Listing:
     """What moved a figure of an officer between two days, loan by loan: the effects sum exactly to the change."""
     query: MovementsQuery = asked.query
+    figure = query.figure or query.metric
+    made, about, unasked = _moved(asked, [figure])
+    rows = job.movements(made, figure)
+    key, unasked = ("cause", "event", "loan_id"), {**unasked, "figure": figure}
+    listing = Listing(rows.lazy(), key, "-size", about, _named(asked), unasked)
+    return listing.narrowed([("cause", query.cause)])
+
+
+def causes(asked: Asked) -> Listing:
+    """The roll-forward of an officer's figure: before, what each cause did, after; likewise all that is beneath it."""
+    query: CausesQuery = asked.query
+    made, about, unasked = _moved(asked, query.figure)
+    listing = Listing(job.causes(made).lazy(), ("figure", "cause"), "figure,-size", about, unasked=unasked)
+    return listing.narrowed([("figure", query.figure)])
+
+
+def mix(asked: Asked) -> Listing:
+    """Whether an officer's ratio moved by its branches' own ratios or by their weights."""
+    made, about, unasked = _moved(asked)
+    return Listing(job.mix(made).lazy(), ("part",), "part", about, unasked=unasked)
+
+
+def _moved(asked: Asked, figures: Sequence[str] = ()) -> tuple[Since, dict[str, Any], dict[str, Any]]:
+    """How a metric came from an earlier day, where that comes from, and what was left open."""
+    query: SinceQuery = asked.query
     reading, officer_id = whose(asked, query.metric)
     first = query.start_date or reading.day - MONTH
     if first >= reading.day:
         raise ProblemError.bad("start_date", f"must be before {reading.day}")
-    figure, known = query.figure or query.metric, (query.metric, *reading.catalogue.measures_of(query.metric))
-    if figure not in known:
-        raise ProblemError.bad("figure", suggest(figure, known))
+    known = (query.metric, *reading.catalogue.measures_of(query.metric))
+    for figure in figures:
+        if figure not in known:
+            raise ProblemError.bad("figure", suggest(figure, known))
     with asked.desk.reader() as reader:
-        rows = job.movements(reader, asked.desk.lake, officer_id, query.metric, reading.day, first, figure)
-    key = ("cause", "event", "loan_id")
-    unasked = {"start_date": first, "figure": figure, "officer_id": officer_id}
-    listing = Listing(rows.lazy(), key, "-size", meta(reading), _named(asked), unasked)
-    return listing.narrowed([("cause", query.cause)])
+        made = job.moved(reader, asked.desk.lake, officer_id, query.metric, reading.day, first)
+    return made, meta(reading), {"start_date": first, "officer_id": officer_id}
 
 
 def loans(asked: Asked) -> Listing:
