@@ -20,7 +20,7 @@ from loanmetrics.export.about import About, ColumnAbout
 from loanmetrics.export.values import harmless, typed
 
 MOST_ROWS = 1_048_575  # a sheet has 1,048,576, one of which is the header
-AT_ONCE = 10_000
+AT_ONCE = 2_000
 SHEET = "xl/worksheets/sheet1.xml"
 SAMPLE_ROW = re.compile(r'<row r="2".*</row>', re.S)
 SAMPLE_CELL = re.compile(r'<c r="([A-Z]+)2"(?: s="(\d+)")?')

@@ -9,7 +9,7 @@ import polars as pl
 from loanmetrics.jobs import paging
 from loanmetrics.jobs.paging import Page
 
-ROWS_AT_ONCE = 50_000
+FIGURES_AT_ONCE = 1_000_000
 Bounds = Iterable[tuple[str, Any, Any]]
 
 
@@ -57,7 +57,8 @@ class Listing:
 
     def batches(self, order: Sequence[str], columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
         """All rows, some at a time; ``columns``: how each is to be called, and what it is called here."""
-        for part in paging.parts(self.rows, order, ROWS_AT_ONCE):
+        rows_at_once = max(1, FIGURES_AT_ONCE // len(self.rows.collect_schema()))
+        for part in paging.parts(self.rows, order, rows_at_once):
             whole = self.complete(part)
             yield whole.select(pl.col(column).alias(name) for name, column in columns.items())
 

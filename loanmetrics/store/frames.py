@@ -14,7 +14,7 @@ from loanmetrics.tables import MINOR_PER_UNIT
 
 ROWS_AT_ONCE = 250_000
 BYTES_AT_ONCE = 1 << 20
-TEXT_AT_ONCE = 16 << 20
+TEXT_AT_ONCE = 4 << 20
 MONEY = "numeric(18,2)"
 DTYPES: dict[str, pl.DataType] = {
     "text": pl.String(),

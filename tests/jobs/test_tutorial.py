@@ -10,7 +10,11 @@ from tests.jobs.conftest import Cli
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-figures.md"
 STEP = re.compile(r"```console\n\$ loanmetrics (.+)\n((?:.*\n)*?)```")
 # What make demo does, which the tutorial begins with.
-DEMO = (("load", str(support.SAMPLE)), ("compute", "--as-of", str(support.SAMPLE_DAY)))
+DEMO = (
+    ("load", str(support.SAMPLE)),
+    ("compute", "--as-of", str(support.SAMPLE_DAY)),
+    ("backfill", "--from", "2026-04-01", "--to", "2026-06-29"),
+)
 
 
 def test_every_command_prints_what_the_page_shows(run: Cli, database: str) -> None:

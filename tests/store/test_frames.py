@@ -27,8 +27,8 @@ ROWS = pl.DataFrame(
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection]:
     with connect(database) as opened:
-        opened.execute("CREATE TABLE some (nr integer, name text, amount numeric(18,2), day date)")
-        frames.copy_in(opened, "some", ROWS, frames.column_types(opened, "some"))
+        opened.execute("CREATE TABLE notes (nr integer, name text, amount numeric(18,2), day date)")
+        frames.copy_in(opened, "notes", ROWS, frames.column_types(opened, "notes"))
         yield opened
 
 
@@ -37,13 +37,13 @@ def test_rows_come_back_in_however_many_pieces(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(frames, "TEXT_AT_ONCE", at_once)
-    found = frames.fetch(connection, "some", sql.SQL("nr <= %s"), [5], ("nr",))
+    found = frames.fetch(connection, "notes", sql.SQL("nr <= %s"), [5], ("nr",))
     assert_frame_equal(found, ROWS)
     assert (found.n_chunks() == 1) == (at_once == 1 << 20)
 
 
 def test_no_rows_have_their_columns(connection: psycopg.Connection) -> None:
-    found = frames.fetch(connection, "some", sql.SQL("nr > 5"), [], ("nr",), ["day", "amount"])
+    found = frames.fetch(connection, "notes", sql.SQL("nr > 5"), [], ("nr",), ["day", "amount"])
     assert_frame_equal(found, ROWS.clear().select("day", "amount"))
 
 
