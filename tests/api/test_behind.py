@@ -67,7 +67,9 @@ def test_causes_and_mix_are_those_of_the_explanation(api: Api, officer: str, met
         assert mine == whole(api, f"{base}/causes", f"{asked}&figure={figure['figure']}")
         assert {(row["before"], row["after"]) for row in mine} == {(figure["before"], figure["after"])}
         fields = ("cause", "effect", "times", "loan_id", "event")
-        assert [{name: row[name] for name in fields} for row in mine] == figure["causes"]
+        told_here = {cause["cause"]: cause for cause in figure["causes"]}
+        assert {row["cause"]: {name: row[name] for name in fields} for row in mine} == told_here
+        assert len(mine) == len(told_here)
     assert whole(api, f"{base}/mix", asked) == sorted(told["mix"], key=lambda part: str(part["part"]))
 
 
