@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
+
 import polars as pl
 import psycopg
 from psycopg import sql
@@ -102,7 +103,7 @@ def fetch(
     return pl.concat(parts)
 
 
-def _texts(copy: Iterable[bytes | memoryview]) -> Iterator[BytesIO]:
+def _texts(copy: Iterable[bytes | bytearray | memoryview]) -> Iterator[BytesIO]:
     """Rows, which come one by one, as a few long texts; one at least, which may be empty."""
     text = BytesIO()
     for row in copy:
