@@ -135,10 +135,13 @@ def peers(
     output: Output = None,
 ) -> None:
     """How a ratio compares with what the whole book's loans of the same kinds do, and who still stands out."""
+    from loanmetrics.engine.kinds import usual
+    from loanmetrics.engine.run import GROUPS
     from loanmetrics.jobs import cohorts as job
 
-    found = job.shown(shared.settings(), job.adjusted(metric, by.value, trait), shared.day(as_of))
-    _long(found, found.about("Peers", metric=metric, by=by.value, trait=trait), format_, output)
+    traits = trait or usual(GROUPS[by.value])
+    found = job.shown(shared.settings(), job.adjusted(metric, by.value, traits), shared.day(as_of))
+    _long(found, found.about("Peers", metric=metric, by=by.value, trait=traits), format_, output)
 
 
 def _where(officer: list[str] | None, region: list[str] | None, branch: list[str] | None) -> "Where":

@@ -56,13 +56,18 @@ class Kinds:
         return {trait: made[trait] for trait in self.per_loan}
 
 
+def usual(by: Sequence[str]) -> tuple[str, ...]:
+    """The traits that tell loans apart where nobody chooses any: none of what is compared."""
+    return tuple(trait for trait in USUAL if trait not in by)
+
+
 def suited(traits: Sequence[str] | None, by: Sequence[str], metric: str, above: Measure) -> tuple[str, ...]:
-    """The traits asked for, by default the usual ones that do not tell apart what is compared.
+    """The traits asked for, the usual ones by default.
 
     Regions are not told apart between themselves, nor channels where the ratio counts channels.
     """
     if traits is None:
-        return tuple(trait for trait in USUAL if trait not in by)
+        return usual(by)
     own = {trait for trait, column in COUNTED.items() if column in names_in(above.sql)}
     for trait in traits:
         if trait not in TRAITS:

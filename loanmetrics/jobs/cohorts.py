@@ -86,7 +86,7 @@ def trust(metric: str, by: str = "officer") -> Question:
     return lambda book, pool: certainty(book, metric, keys_of(by), pool)
 
 
-def adjusted(metric: str, by: str = "officer", traits: Sequence[str] | None = None) -> Question:
+def adjusted(metric: str, by: str, traits: Sequence[str]) -> Question:
     """How each ratio compares with the book's loans of the same kinds, those that stand out most first."""
     return lambda book, pool: peers(book, metric, keys_of(by), traits, pool)
 

@@ -215,6 +215,8 @@ def test_a_value_that_none_can_have_is_refused_with_the_nearest(api: Api, query:
         ),
         ("/loans/early-indicators-drilldown?dpd_min=3", {"dpd_min": "3"}),
         ("/cohorts/roll-matrix?", {"by": "book", "start_date": str(DAY - timedelta(30))}),
+        ("/cohorts/peers?by=branch", {"metric": "fimr", "by": "branch", "trait": "size, term, age"}),
+        ("/cohorts/peers?trait=age&trait=size", {"metric": "fimr", "by": "officer", "trait": "age, size"}),
         ("/cohorts/roll-matrix?start_date=2026-06-01", {"by": "book", "start_date": "2026-06-01"}),
     ],
 )

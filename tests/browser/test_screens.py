@@ -160,9 +160,11 @@ def test_the_funnel_of_rates_adjusted_for_the_kinds_of_loans(dashboard: Dashboar
     book = Decimal(told.rsplit(": ", 1)[1].removesuffix("%."))
     for relative, rate in zip(relatives, rates, strict=True):
         assert abs(book * relative / 100 - rate) <= (book + relative) / 1000 + Decimal("0.1")
+    dashboard.picture("funnel-adjusted")
     page.select_option("#filter-rates", "plain")
     page.wait_for_selector("th:has-text('Expected')", state="detached")
-    dashboard.goto("/funnel?rates=adjusted&by=branch&metric=ayr_30d", "svg.chart")
+    dashboard.goto("/funnel?rates=adjusted&by=branch&metric=ayr_30d", "th:has-text('Branch')")
+    assert page.is_visible("th:has-text('Expected')")
     dashboard.picture("funnel-adjusted-branches")
 
 

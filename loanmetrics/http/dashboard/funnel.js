@@ -106,7 +106,7 @@ export const funnel = async ({ state, change }) => {
     columns: columns(who, by, scale(found), date, held), state, change, given, sort: `-${held.drawn}`, prefix: held.prefix });
   const choices = options.metrics.filter((it) => it.certain).map((it) => [it.name, it.title]);
   const wanted = [["choice", "Rate", "metric", choices], ["choice", "Of", "by", [["officer", "officers"], ["branch", "branches"]]],
-    ["choice", "Rates", "rates", [["plain", "as they are"], ["adjusted", "adjusted for the kinds of loans"]]], ["day", "As of", "date"]];
+    ["choice", "Compared", "rates", [["plain", "as they are"], ["adjusted", "adjusted for the kinds of loans"]]], ["day", "As of", "date"]];
   const out = found.filter((it) => it.stands === "high" || it.stands === "low").length;
   const few = found.filter((it) => it.stands === "too few").length;
   const drawn = [

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
+from loanmetrics.engine.kinds import usual
 from loanmetrics.engine.roll import FROM, TO
-from loanmetrics.engine.run import PLACE
+from loanmetrics.engine.run import GROUPS, PLACE
 from loanmetrics.engine.vintage import AGE, VINTAGE
 from loanmetrics.errors import UsageError
 from loanmetrics.http.cache import Entry
@@ -133,18 +135,19 @@ class PeersQuery(RatioQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def certainty(asked: Asked) -> Listing:
     """How much each ratio can be trusted."""
     query: CertaintyQuery = asked.query
-    return _ratios(asked, query, (), cohorts.trust(query.metric, query.by), "-value")
+    return _ratios(asked, query, cohorts.trust(query.metric, query.by), "-value")
 
 
 def peers(asked: Asked) -> Listing:
     """How each ratio compares with the book's loans of the same kinds."""
     query: PeersQuery = asked.query
-    question = cohorts.adjusted(query.metric, query.by, query.trait or None)
-    return _ratios(asked, query, query.trait, question, "-adjusted")
+    traits = query.trait or usual(GROUPS[query.by])
+    question = cohorts.adjusted(query.metric, query.by, traits)
+    return replace(_ratios(asked, query, question, "-adjusted", traits), unasked={"trait": traits})
 
 
 def _ratios(
-    asked: Asked, query: RatioQuery, traits: tuple[str, ...], question: Question, sort: str
+    asked: Asked, query: RatioQuery, question: Question, sort: str, traits: tuple[str, ...] = ()
 ) -> Listing:
     if query.officer_id and query.by != "officer":
         raise ProblemError.bad("officer_id", "goes with by=officer")
