@@ -71,11 +71,13 @@ const chart = (found, book, title, [called, link], date) => {
 // Beside an adjusted rate: the rate itself, what was to be expected, and of how much of it there is nobody to compare with.
 const KINDS = [
   { name: "expected", title: "Expected", number: true, about: "What the rate would be if each kind of loan did as in the whole book", show: (row) => share(row.expected) },
-  { name: "relative", title: "Observed / expected", number: true, about: "How much of what was expected came to be", show: (row) => share(row.relative) },
+  { name: "relative", title: "Relative", number: true, about: "Observed by expected: how much of what was expected came to be", show: (row) => share(row.relative) },
   { name: "adjusted", title: "Adjusted", number: true, about: "The book's rate times observed by expected", show: (row) => share(row.adjusted) },
   { name: "alone", title: "Alone", number: true, about: "Share of the denominator in kinds of which more than half is their own: there they are held mostly to themselves",
     show: (row) => share(row.alone) },
 ];
+
+const SHRUNK = { name: "shrunk", title: "Drawn to the book", number: true, about: "The rate drawn towards the book's, the more the fewer its loans", show: (row) => share(row.shrunk) };
 
 const columns = ([called, link], by, most, date, { drawn, prefix }) => [
   { name: by === "officer" ? "officer_id" : "branch", title: by === "officer" ? "Officer" : "Branch", head: true, show: (row) => h("a", { href: link(row, date) }, called(row)) },
@@ -86,7 +88,7 @@ const columns = ([called, link], by, most, date, { drawn, prefix }) => [
   { name: "low", title: "95 % interval", about: "Sorted by its lower end", show: (row) => (row[drawn] === null ? "" : beside({ ...row, value: row[drawn], stands: "" }, most)) },
   { name: "funnel_high", title: "Funnel", about: "Where 99.8 % of those with as many loans would lie if all were like the book; sorted by its upper end",
     show: (row) => between(row.funnel_low, row.funnel_high) },
-  { name: "shrunk", title: "Drawn to the book", number: true, about: "The rate drawn towards the book's, the more the fewer its loans", show: (row) => share(row.shrunk) },
+  ...(prefix ? [] : [SHRUNK]),
   { name: "stands", title: "Stands", show: stands },
 ];
 
