@@ -17,6 +17,7 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
 
     receive = 15.0
     send = 30
+    unread = 64 * 1024
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,8 +34,12 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """A request without a body has arrived; one with a body is still on its way."""
-        if not any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers):
+        told = {name: value for name, value in req.headers if name in ("CONTENT-LENGTH", "TRANSFER-ENCODING")}
+        if not told:
             self._arriving.pop(conn, None)
+        elif "TRANSFER-ENCODING" in told or int(told["CONTENT-LENGTH"]) > self.unread:
+            # A refused body that is longer than what gunicorn reads to its end ends the connection: say so.
+            req.force_close()
         return super().handle_request(req, conn)
 
     def murder_pending(self) -> None:

@@ -217,6 +217,19 @@ def test_oversized_requests_are_refused(tmp_path: Path, request_text: bytes) -> 
         assert served.ask("/hello")[0] == 200
 
 
+@pytest.mark.parametrize(("size", "goes_on"), [(1, True), (70_000, False)])
+def test_a_connection_that_will_end_says_so(tmp_path: Path, size: int, goes_on: bool) -> None:
+    """A long body that is refused unread ends its connection: a client that sent on would never hear of it."""
+    with serving(tmp_path, NO_DATABASE, workers="1") as served:
+        connection = Connection(served.path)
+        connection.request("PUT", "/hello", body=b" " * size)
+        answer = connection.getresponse()
+        assert (answer.getheader("Connection") == "close") != goes_on
+        answer.read()
+        assert connection.ask("/hello")[0] == 200
+        connection.close()
+
+
 def test_a_worker_that_dies_is_replaced_and_no_longer_counted(tmp_path: Path) -> None:
     with serving(tmp_path, NO_DATABASE, workers="1") as served:
         pid = int(served.ask("/hello")[2])
