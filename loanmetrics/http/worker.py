@@ -4,9 +4,35 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from loanmetrics.http.problems import MEDIA_TYPE, ProblemBody
+
+UNREADABLE = "this is no HTTP request that could be read"
+
+
+class Refusing:
+    """A client who is sent a problem where gunicorn would send a page."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def sendall(self, page: bytes) -> None:
+        """Send a problem of the page's status."""
+        status = HTTPStatus(int(page.split(maxsplit=2)[1]))
+        body = msgspec.json.encode(ProblemBody(status.phrase, status, UNREADABLE))
+        head = (
+            f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
+            f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._client.sendall(head.encode() + body)
 
 
 class PunctualWorker(ThreadWorker):  # type: ignore[misc]
@@ -41,6 +67,10 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
             # A refused body that is longer than what gunicorn reads to its end ends the connection: say so.
             req.force_close()
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> Any:
+        """What cannot be read as a request gets a problem for an answer, as any other refusal does."""
+        return super().handle_error(req, Refusing(client), addr, exc)
 
     def murder_pending(self) -> None:
         """Called about once a second, while workers stop too."""

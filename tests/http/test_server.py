@@ -1,3 +1,5 @@
+import http.client
+import json
 import os
 import re
 import signal
@@ -206,14 +208,20 @@ def test_clients_that_never_take_their_answer_do_not_stop_the_others(tmp_path: P
         b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nX-A: " + b"x" * 9_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 70 + b"\r\n",
+        b"NONSENSE\r\n\r\n",
     ],
-    ids=["line", "header", "headers"],
+    ids=["line", "header", "headers", "nonsense"],
 )
-def test_oversized_requests_are_refused(tmp_path: Path, request_text: bytes) -> None:
+def test_what_cannot_be_read_is_refused_as_a_problem(tmp_path: Path, request_text: bytes) -> None:
     with serving(tmp_path, NO_DATABASE, workers="1") as served, raw(served.path) as client:
         client.sendall(request_text)
         client.shutdown(socket.SHUT_WR)
-        assert re.match(rb"HTTP/1.1 4\d\d ", client.recv(1000))
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert answer.getheader("Content-Type") == "application/problem+json"
+        told = json.loads(answer.read())
+        assert told["status"] == answer.status in (400, 414, 431)
+        assert told["title"] == answer.reason
         assert served.ask("/hello")[0] == 200
 
 
