@@ -37,7 +37,7 @@ const hits = (people, date) => [
   { name: "repayment_id", title: "Payment", show: (row) => text(row.repayment_id) },
   { name: "amount", title: "Amount", number: true, show: (row) => cents(row.amount) },
   { name: "days", title: "Days", number: true, about: "The lag, the days after the month's end, by how much days past due fell, or the days between two payments", show: (row) => count(row.days) },
-  { name: "seen", title: "What was seen", sorts: false, show: (row) => row.seen },
+  { name: "seen", title: "What was seen", sorts: false, prose: true, show: (row) => row.seen },
 ];
 
 export const review = async ({ state, change }) => {

@@ -10,7 +10,7 @@ export const band = (name) => (name && name !== "n/a" ? h("span", { class: `band
 // A column of figures; told: what each metric means.
 export const metric = (name, title, write, told) => ({ name, title, number: true, about: told[name], show: (row) => write(row[name]) });
 
-const kind = (column) => [column.number && "number", column.wide && "wide"].filter(Boolean).join(" ");
+const kind = (column) => [column.number && "number", column.wide && "wide", column.prose && "prose"].filter(Boolean).join(" ");
 
 const cell = (column, row) => h(column.head ? "th" : "td",
   { class: kind(column), scope: column.head ? "row" : null }, column.show(row));
