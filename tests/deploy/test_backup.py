@@ -16,6 +16,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.store.embedded import find_binaries
 from tests.jobs.small import DAY
 from tests.jobs.stored import DERIVED, Row, asked, told
+from tests.surroundings import surroundings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "backup"
 KEPT = (
@@ -56,12 +57,11 @@ def script(tmp_path: Path) -> Script:
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m loanmetrics.cli "$@"\n')
     command.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOANMETRICS_")}
     path = f"{command.parent}:{PROGRAMS}:{os.environ['PATH']}"
 
     def call(name: str, url: str, home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
         given = {"LOANMETRICS_DATABASE_URL": url, "LOANMETRICS_HOME": str(home), "PATH": path}
-        ours = {**kept, **given, "PYTHONPATH": str(FOLDER.parents[1])}
+        ours = {**surroundings(), **given, "PYTHONPATH": str(FOLDER.parents[1])}
         return subprocess.run(
             [FOLDER / name, folder], env=ours, cwd=tmp_path, capture_output=True, text=True, check=False
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.http.waiting import PATIENCE, until
+from tests.surroundings import surroundings
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = (sys.executable, "-m", "loanmetrics.cli")
@@ -40,9 +41,8 @@ class Undisturbed:
 
 def environment(**given: str) -> dict[str, str]:
     """That of this process, with these settings and no others of ours."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOANMETRICS_")}
     ours = {name if name.isupper() else f"LOANMETRICS_{name.upper()}": value for name, value in given.items()}
-    return {**kept, **ours, "PYTHONPATH": str(ROOT)}
+    return {**surroundings(), **ours, "PYTHONPATH": str(ROOT)}
 
 
 def undisturbed(command: Sequence[str], settings: Mapping[str, str]) -> Undisturbed:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.http.waiting import PATIENCE, until
+from tests.surroundings import surroundings
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = (sys.executable, "-m", "tests.http.tiny")
@@ -95,10 +96,9 @@ def serving(
         path = Path(folder) / "http.sock"
         given = {"home": str(home), "database_url": database, "bind": f"unix:{path}", **settings}
         ours = {f"LOANMETRICS_{name.upper()}": value for name, value in given.items() if value}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LOANMETRICS_")}
         process = subprocess.Popen(
             [*command, *options],
-            env={**kept, **ours, "PYTHONPATH": str(ROOT)},
+            env={**surroundings(), **ours, "PYTHONPATH": str(ROOT)},
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,5 +1,6 @@
 """Databases with a book in them, made once per worker and copied for each test, and the command line over them."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.testing import Databases
 from tests import support
 from tests.jobs.small import SMALL_BOOK
+from tests.surroundings import surroundings
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -65,8 +67,9 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, home: Path
 ) -> Cli:
     """Run the command line on a database, in this process: exit code, stdout, stderr."""
+    for name in os.environ.keys() - surroundings().keys():
+        monkeypatch.delenv(name)
     monkeypatch.setenv("LOANMETRICS_HOME", str(home))
-    monkeypatch.delenv("LOANMETRICS_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
 
     def call(database: str, *words: str) -> tuple[int, str, str]:

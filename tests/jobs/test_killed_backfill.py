@@ -19,6 +19,7 @@ from loanmetrics.testing import Databases
 from tests.jobs.conftest import Cli
 from tests.jobs.small import DAY
 from tests.jobs.stored import LOG, asked, statuses, told
+from tests.surroundings import surroundings
 
 BACKFILL = ("backfill", "--from", "2026-01-30", "--to", str(DAY))
 MONTHS = [date(2026, 1, 31), date(2026, 2, 28), DAY]
@@ -65,6 +66,8 @@ MOMENTS = [
     Moment("UPDATE", LOG, f"NEW.status = 'Completed' AND NEW.calculation_date = '{DAY}'", 2),
 ]
 
+EVERY = "LOANMETRICS_KILLS" in os.environ
+
 
 def test_a_backfill_killed_at_every_step_ends_as_one_never_killed(
     run: Cli, databases: Databases, small: str, home: Path, tmp_path: Path
@@ -72,7 +75,7 @@ def test_a_backfill_killed_at_every_step_ends_as_one_never_killed(
     with databases._copy_of(str(conninfo_to_dict(small)["dbname"])) as other:
         whole = undisturbed(other, tmp_path / "other")
     assert [len(published) for published in whole["officer_metrics_daily"]] == [2 * 3, 28 * 3, 16 * 3]
-    for moment in MOMENTS if os.environ.get("LOANMETRICS_KILLS") else MOMENTS[::2]:
+    for moment in MOMENTS if EVERY else MOMENTS[::2]:
         with halted(small, home, moment) as process:
             assert months_of(small) == until(whole, moment.months), moment
             process.send_signal(signal.SIGKILL)
@@ -131,7 +134,7 @@ def assert_ended(url: str) -> None:
 
 @contextmanager
 def started(url: str, home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "LOANMETRICS_DATABASE_URL": url, "LOANMETRICS_HOME": str(home)}
+    environment = {**surroundings(), "LOANMETRICS_DATABASE_URL": url, "LOANMETRICS_HOME": str(home)}
     command = [sys.executable, "-m", "loanmetrics.cli", *BACKFILL]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         yield process

@@ -1,6 +1,5 @@
 """Real workers, in processes of their own, and what they say."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.http.waiting import PATIENCE, until
+from tests.surroundings import surroundings
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -39,11 +39,10 @@ class Working:
 @contextmanager
 def working(url: str, home: Path, *options: str) -> Iterator[Working]:
     """A worker; it is killed in the end if it has not ended by then."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOANMETRICS_")}
     ours = {"LOANMETRICS_DATABASE_URL": url, "LOANMETRICS_HOME": str(home), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "loanmetrics.cli", "worker", *options],
-        env={**kept, **ours},
+        env={**surroundings(), **ours},
         cwd=home.parent,
         stderr=subprocess.PIPE,
         text=True,
