@@ -24,6 +24,7 @@ from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.store import changes, leading, runs, slots
 from loanmetrics.store.session import connect
+from loanmetrics.store.stream import Stream
 
 EVENTS = "events"
 POLL = 2.0
@@ -69,10 +70,12 @@ class Worker:
     events: bool = True
     stop: Event = field(default_factory=Event)
     now: Callable[[], datetime] = _now
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
         self._zone = ZoneInfo(self.policy.time_zone)
-        if self.events and self.settings.change_detection != "triggers":
+        self._logged = self.settings.change_detection == "triggers"
+        if self.events and not self._logged and self.stream is None:
             log.info("changes are found by hashes: there are no events, only the schedule")
             self.events = False
         self._not_before: dict[str, float] = {}
@@ -97,7 +100,7 @@ class Worker:
             self._begin(session)
             for it in self._due(session):
                 self._do(session, it)
-            if self.events and changes.pending(session, READER):
+            if self._waits(session):
                 self._follow()
 
     def _session(self) -> None:
@@ -131,8 +134,18 @@ class Worker:
             if self.stop.is_set():
                 return
             self._guarded(it.task, lambda it=it: self._do(session, it))  # type: ignore[misc]
-        if self.events and not self.stop.is_set() and changes.pending(session, READER):
+        if not self.stop.is_set() and self._waits(session):
             self._guarded(EVENTS, self._follow)
+
+    def _waits(self, session: psycopg.Connection) -> bool:
+        """Whether something may have changed that no run has read."""
+        if not self.events:
+            return False
+        return self._called() or (self._logged and changes.pending(session, READER))
+
+    def _called(self) -> bool:
+        """Whether events came over the stream."""
+        return self.stream is not None and self.stream.waiting()
 
     def _due(self, session: psycopg.Connection) -> list[Due]:
         return due(self.now(), self._done(session), self._zone) if self.schedule else []
@@ -145,7 +158,7 @@ class Worker:
             return
         until = time.monotonic() + POLL
         while not self.stop.is_set() and (left := until - time.monotonic()) > 0:
-            if leading.heard(session, min(left, ATTENTION)):
+            if leading.heard(session, min(left, ATTENTION)) or (self.events and self._called()):
                 return
 
     def _guarded(self, name: str, act: Callable[[], None]) -> None:
@@ -188,7 +201,10 @@ class Worker:
 
     def _follow(self) -> None:
         self._not_before[EVENTS] = time.monotonic() + self.every
+        events = self.stream.held() if self.stream else ()
         self._compute(kind=runs.EVENT)
+        if self.stream:
+            self.stream.done(events)
 
     def _today(self) -> date:
         return self.now().astimezone(self._zone).date()

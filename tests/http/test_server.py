@@ -156,27 +156,15 @@ def test_a_rolling_reload_fails_no_request(tmp_path: Path) -> None:
 
 def test_sigterm_lets_a_request_under_way_finish(tmp_path: Path) -> None:
     with serving(tmp_path, NO_DATABASE, workers="1") as served:
-        pid = int(served.ask("/hello")[2])
         with raw(served.path) as client:
             client.sendall(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
-            until(lambda: _reads(served.path, pid))
+            until(lambda: served.said("reading"))
             served.signal(signal.SIGTERM)
             until(lambda: served.said("Handling signal: term"))
             client.sendall(b"56789")
             answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
         assert b"200 Fine" in answer and answer.endswith(b"10")
         assert served.ended() == 0
-
-
-def _reads(path: Path, pid: int) -> bool:
-    """Whether the worker has taken up the connection: its address is among those it holds."""
-    inodes = {
-        line.split()[6]
-        for line in Path("/proc/net/unix").read_text().splitlines()
-        if line.endswith(str(path))
-    }
-    held = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()}
-    return sum(f"socket:[{inode}]" in held for inode in inodes) > 1
 
 
 def test_clients_that_never_finish_their_request_do_not_stop_the_others(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def create(settings: Settings, url: str) -> Callable[..., Any]:
         if path == "/metrics":
             body = scrape()
         elif path == "/length":
+            logging.getLogger("tiny").info("reading")
             body = str(len(environ["wsgi.input"].read())).encode()
         elif path == "/large":
             body = bytes(64 << 20)

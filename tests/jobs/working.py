@@ -37,12 +37,12 @@ class Working:
 
 
 @contextmanager
-def working(url: str, home: Path, *options: str) -> Iterator[Working]:
-    """A worker; it is killed in the end if it has not ended by then."""
+def working(url: str, home: Path, *options: str, **more: str) -> Iterator[Working]:
+    """A worker, with ``more`` in its environment; it is killed in the end if it has not ended by then."""
     ours = {"LOANMETRICS_DATABASE_URL": url, "LOANMETRICS_HOME": str(home), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "loanmetrics.cli", "worker", *options],
-        env={**surroundings(), **ours},
+        env={**surroundings(), **ours, **more},
         cwd=home.parent,
         stderr=subprocess.PIPE,
         text=True,
