@@ -18,7 +18,7 @@ proxies='proxies = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]'
 { url risk_api "$(cat secrets/api)"; echo "$redis"; echo "$proxies"; } > secrets/api.toml
 printf '[owner]\nhost=postgres\ndbname=loans\nuser=loanmetrics_owner\npassword=%s\n' "$(cat secrets/owner)" \
     > secrets/pg_service.conf
-printf 'requirepass %s\nsave ""\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy allkeys-lru\n' "$(cat secrets/redis)" \
+printf 'requirepass %s\nsave ""\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy volatile-lru\n' "$(cat secrets/redis)" \
     > secrets/redis.conf
 cat > secrets/logins.sql <<SQL
 SET password_encryption = 'scram-sha-256';

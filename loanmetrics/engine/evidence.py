@@ -7,6 +7,7 @@ installments or payments it has. Sums over loans are exact integers, so their or
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from math import ceil, lgamma, log, log1p, sqrt
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,10 @@ Measures = tuple[Measure, Measure]
 KindsOf = Callable[[State], Mapping[str, Ints]]
 # Two-sided 95 % and 99.8 %: the usual lines of a funnel plot.
 USUAL, FAR = 1.959963984540054, 3.090232306167813
+# The upper tail that the funnel's limits leave out.
+RARE: Final = 0.001
+# As a share of the centre: what is beyond a limit by less is so by rounding.
+ROUNDING: Final = 1e-9
 SUMS = ("above", "below", "above_above", "above_below", "below_below", "loans")
 INSIDE, HIGH, LOW, TOO_FEW = "inside", "high", "low", "too few"
 TOLD: Final = pl.Schema(
@@ -125,13 +130,16 @@ def told(sums: Sums, centre: float, variance: Floats, least: int, *, yes_or_no: 
     """What can be told of groups that are held to ``centre``: the columns of ``TOLD``, and the ``value`` itself.
 
     ``variance`` is what chance would do to each numerator if the group were like all; ``least`` loans are needed to
-    stand out.
+    stand out. Where each loan is a yes or a no there is ``chance`` too, of so many or more; who stands high has one
+    under 1 in 1000, as the funnel's limits are those of a normal curve, too narrow for what is rare.
     """
     loans, below = sums["loans"], sums["below"]
     value, spread = divided(sums["above"], below), divided(np.sqrt(variance), below)
     low, high = interval(sums, yes_or_no=yes_or_no)
     limits = np.maximum(0, centre - FAR * spread), centre + FAR * spread
     few = loans < max(least, 2)
+    high, low_ = value > limits[1] + ROUNDING * centre, value < limits[0] - ROUNDING * centre
+    chances = _chances(sums, centre) if yes_or_no else np.full(len(loans), np.nan)
     return {
         "value": _series(value),
         "loans": pl.Series(loans).cast(pl.Int64),
@@ -140,10 +148,38 @@ def told(sums: Sums, centre: float, variance: Floats, least: int, *, yes_or_no: 
         "shrunk": _series(shrunk(value, spread, centre)),
         "funnel_low": _series(limits[0]),
         "funnel_high": _series(limits[1]),
-        "stands": pl.Series(
-            np.select([few, value > limits[1], value < limits[0]], [TOO_FEW, HIGH, LOW], INSIDE)
-        ),
+        "stands": pl.Series(np.select([few, high & ~(chances > RARE), low_], [TOO_FEW, HIGH, LOW], INSIDE)),
+        "chance": _series(chances),
     }
+
+
+def _chances(sums: Sums, centre: float) -> Floats:
+    """How likely so many yeses or more would be, of as many loans, if each group were like all."""
+    expected = centre * sums["below"]
+    groups = zip(sums["above"].tolist(), sums["loans"].tolist(), expected.tolist(), strict=True)
+    return np.array([so_many(int(yes), ceil(loans), mean / loans) for yes, loans, mean in groups])
+
+
+def so_many(hits: int, count: int, rate: float) -> float:
+    """How likely ``hits`` or more of ``count`` are, each with this probability.
+
+    >>> round(so_many(1, 2, 0.5), 9), so_many(0, 5, 0.1), round(so_many(2, 10, 0.01), 6)
+    (0.75, 1.0, 0.004266)
+    """
+    if hits <= 0 or rate >= 1:
+        return 1.0
+    if rate <= 0 or hits > count:
+        return 0.0
+    if hits <= count * rate:
+        return 1.0 - so_many(count - hits + 1, count, 1 - rate)
+    # Beyond the mean the terms fall, and vanish long before they end.
+    last = min(count, hits + 1_000 + ceil(40 * sqrt(count * rate * (1 - rate))))
+    some = np.arange(hits, last, dtype=np.float64)
+    first = lgamma(count + 1) - lgamma(hits + 1) - lgamma(count - hits + 1)
+    first += hits * log(rate) + (count - hits) * log1p(-rate)
+    steps = np.log((count - some) / (some + 1)) + log(rate) - log1p(-rate)
+    terms = np.exp(first + np.concatenate([[0.0], np.cumsum(steps)]))
+    return min(1.0, float(terms.sum()))
 
 
 def _series(values: Floats) -> pl.Series:

@@ -39,7 +39,7 @@ Kind = TypeVar("Kind", bound=Told)
 LOG = logging.getLogger("loanmetrics.http")
 PATIENCE = 5.0
 DAYS_KEPT = 16
-SHOWN_BYTES = 4 << 20
+SHOWN_BYTES = 32 << 20
 
 
 class Desk:

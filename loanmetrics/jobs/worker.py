@@ -125,6 +125,8 @@ class Worker:
         return {Task(name): slot for name, slot in slots.done(session).items() if name in list(Task)}
 
     def _begin(self, session: psycopg.Connection) -> None:
+        if self.stream:
+            self.stream.begin()
         if self.schedule:
             for task, slot in begun(self.now(), self._done(session), self._zone):
                 slots.record(session, task, slot)

@@ -7,7 +7,7 @@ import psycopg
 
 # One look-up by key for each row, however many rows there are; the date leads to the payment's partition.
 QUERY = """
-    SELECT found.payment_reference
+    SELECT nullif(btrim(found.payment_reference), '')
     FROM unnest(%(payments)s::text[], %(days)s::date[]) WITH ORDINALITY AS asked (payment, day, place)
     LEFT JOIN LATERAL (
         SELECT payment_reference FROM repayments

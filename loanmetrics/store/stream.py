@@ -6,8 +6,9 @@ after it was read has ended well; whoever leads next begins with those that were
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 from loanmetrics.store import redis
 
@@ -18,9 +19,11 @@ KIND = re.compile(rb"(loan|repayment)\.[a-z][a-z0-9_]{0,63}")
 REFUSED = ":refused"
 MOST_REFUSED = 10_000
 AT_ONCE = 1_000
-MOST_HELD = 100_000
+# Between two looks at everything else there is to do.
+MOST_BATCHES = 20
 PATIENCE = 1.0
 
+Entries: TypeAlias = list[tuple[bytes, Mapping[bytes, bytes] | None]]
 log = logging.getLogger(__name__)
 
 
@@ -34,14 +37,19 @@ class Stream:
         self._held: dict[bytes, None] = {}
         self._away = False
 
+    def begin(self) -> None:
+        """Look for what another leader left: forget the connection, and what was read over it."""
+        self._held.clear()
+        self.close()
+
     def waiting(self) -> bool:
         """Whether there are events for a run to follow, as far as can be told."""
         try:
-            for entry, fields in self._new():
-                if why := refused(fields):
-                    self._refuse(entry, why)
-                else:
-                    self._held[entry] = None
+            if self._client is None:
+                self._connect()
+            for _ in range(MOST_BATCHES):
+                if not self._take(self._read(b">")):
+                    break
         except Exception as error:
             # A client library's errors are many; each means the same: connect anew, and begin with what was read.
             self._lost(error)
@@ -63,27 +71,21 @@ class Stream:
 
     def close(self) -> None:
         """Let the connection go."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):
+                client.close()
 
-    def _new(self) -> Iterator[tuple[bytes, Mapping[bytes, bytes] | None]]:
-        """What has come since the last look; after a new connection first what was read and not acknowledged."""
-        if self._client is None:
-            yield from self._left()
-        while len(self._held) < MOST_HELD and (found := self._read(b">")):
-            yield from found
-
-    def _left(self) -> Iterator[tuple[bytes, Mapping[bytes, bytes] | None]]:
+    def _connect(self) -> None:
+        """Have a connection, and again whatever was read before and not acknowledged."""
         self._client = redis.connect(self._url, PATIENCE)
         self._join()
+        last = b"0"
+        while last := self._take(self._read(last)):
+            pass
         if self._away:
             log.info("the stream of events is back")
         self._away = False
-        last = b"0"
-        while found := self._read(last):
-            last = found[-1][0]
-            yield from found
 
     def _join(self) -> None:
         """Have the group, from the first event on that the stream still holds."""
@@ -95,25 +97,34 @@ class Stream:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def _read(self, after: bytes) -> list[tuple[bytes, Mapping[bytes, bytes] | None]]:
+    def _read(self, after: bytes) -> Entries:
         found = self._client.xreadgroup(GROUP, READER, {self._name: after}, count=AT_ONCE)
         return list(found[0][1]) if found else []
 
-    def _refuse(self, entry: bytes, why: str) -> None:
-        """Put it on record, by its id alone as it may hold anything, and out of the way."""
-        log.warning("event %s is refused: %s", entry.decode(), why)
-        told = {"event": entry, "why": why}
-        self._client.xadd(f"{self._name}{REFUSED}", told, maxlen=MOST_REFUSED, approximate=True)
-        self._client.xack(self._name, GROUP, entry)
+    def _take(self, entries: Entries) -> bytes:
+        """Hold what can be followed; the last entry's id, empty where there is none."""
+        bad = {entry: why for entry, fields in entries if (why := refused(fields))}
+        self._held.update(dict.fromkeys(entry for entry, _ in entries if entry not in bad))
+        if bad:
+            self._refuse(bad)
+        return entries[-1][0] if entries else b""
+
+    def _refuse(self, bad: Mapping[bytes, str]) -> None:
+        """Note each, by its id alone as it may hold anything, and have all out of the way, noted or not."""
+        entry, why = next(iter(bad.items()))
+        log.warning("%d events are refused, the first, %s: %s", len(bad), entry.decode(), why)
+        notes = self._client.pipeline(transaction=False)
+        for entry, why in bad.items():
+            told = {"event": entry, "why": why}
+            notes.xadd(f"{self._name}{REFUSED}", told, maxlen=MOST_REFUSED, approximate=True)
+        notes.execute(raise_on_error=False)
+        self._client.xack(self._name, GROUP, *bad)
 
     def _lost(self, error: Exception) -> None:
         if not self._away:
             log.warning("the stream of events is out of reach: %s", type(error).__name__)
         self._away = True
-        try:
-            self.close()
-        except Exception:
-            self._client = None
+        self.close()
 
 
 def refused(fields: Mapping[bytes, bytes] | None) -> str:

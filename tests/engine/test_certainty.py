@@ -1,5 +1,7 @@
 """Intervals hold what they promise, counted; values of few loans are drawn to the book's, those of many stay."""
 
+from math import comb
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from loanmetrics.engine.book import Book
 from loanmetrics.engine.catalogue import load
 from loanmetrics.engine.certainty import SCHEMA, certainty
-from loanmetrics.engine.evidence import error, shrunk, wilson
+from loanmetrics.engine.evidence import RARE, error, measures, shrunk, wilson, yes_or_no
 from loanmetrics.engine.loans import frame
 from loanmetrics.engine.mix import ratio_of
 from loanmetrics.engine.run import GROUPS
@@ -72,6 +74,7 @@ def test_every_ratio_of_the_sample(sample: Book, metric: str) -> None:
     loans = frame(sample, CATALOGUE).filter((pl.col(above) != 0) | (pl.col(below) != 0))
     sums = loans.group_by("officer_id").agg(pl.col(above, below).sum(), pl.len().alias("n"))
     known = {row[0]: row[1:] for row in sums.filter(pl.col(below) > 0).rows()}
+    book, flags = loans[above].sum() / loans[below].sum(), yes_or_no(measures(CATALOGUE, metric))
     assert set(table["officer_id"]) == set(known)
     for row in table.iter_rows(named=True):
         top, bottom, count = known[row["officer_id"]]
@@ -83,7 +86,14 @@ def test_every_ratio_of_the_sample(sample: Book, metric: str) -> None:
         few = count < max(sample.policy.min_rank_loans, 2)
         assert (row["stands"] == "too few") == few
         if not few:
-            assert (row["stands"] == "high") == (row["value"] > row["funnel_high"])
+            beyond = row["value"] > row["funnel_high"] * (1 + 1e-9)
+            rare = not flags or tail(top, count, book * bottom / count) <= RARE
+            assert (row["stands"] == "high") == (beyond and rare)
+
+
+def tail(hits: int, count: int, rate: float) -> float:
+    """How likely so many or more of ``count`` are."""
+    return sum(comb(count, k) * rate**k * (1 - rate) ** (count - k) for k in range(hits, count + 1))
 
 
 def test_by_branch_and_of_the_whole_book(sample: Book) -> None:

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.evidence import SUMS, floats
+from loanmetrics.engine.evidence import RARE, SUMS, floats, so_many
 from loanmetrics.engine.review.hits import hits
 from loanmetrics.engine.review.rule import chosen, rules
-from loanmetrics.engine.review.tally import RARE, _bunched, _judged, so_many
+from loanmetrics.engine.review.tally import _bunched, _judged
 from loanmetrics.errors import UsageError
 from loanmetrics.policy import Policy
 from tests import support
@@ -68,9 +68,17 @@ def test_one_who_is_not_like_the_book_stands_high_and_few_loans_say_nothing() ->
 
 
 def test_chance_is_the_binomial_tail() -> None:
-    for hits_, count, rate in ((1, 7, 0.01), (3, 40, 0.02), (40, 40, 0.5), (9, 300, 0.01)):
+    cases = ((1, 7, 0.01), (3, 40, 0.02), (40, 40, 0.5), (9, 300, 0.01), (2, 300, 0.01), (150, 300, 0.5))
+    for hits_, count, rate in cases:
         exact = sum(comb(count, k) * rate**k * (1 - rate) ** (count - k) for k in range(hits_, count + 1))
         assert so_many(hits_, count, rate) == pytest.approx(exact, rel=1e-9)
+
+
+def test_chance_of_a_whole_book_is_told_too() -> None:
+    """Thirty million payments: about half the time there are more than the mean, and hardly ever six sigma more."""
+    count, rate = 30_000_000, 0.02
+    assert so_many(600_000, count, rate) == pytest.approx(0.5, abs=0.001)
+    assert so_many(600_000 + 6 * 767, count, rate) == pytest.approx(9.9e-10, rel=0.1)
 
 
 def test_every_rule_says_what_it_is_and_unknown_ones_are_refused() -> None:

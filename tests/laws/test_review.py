@@ -71,6 +71,8 @@ def backdated(loan: oracle.Loan, day: date, days: oracle.Days) -> Looks:
         created = payment.created_at
         recorded = created and created.astimezone(ZoneInfo(days.policy.time_zone)).date()
         lag = (recorded - payment.paid_on).days if recorded else None
+        if recorded is None and not payment.is_backdated:
+            continue
         late = lag is not None and lag > days.policy.review_backdated_days
         found = {"amount": payment.amount, "seen_on": recorded, "days": lag}
         yield Look(loan, payment, found if late or payment.is_backdated else None)

@@ -14,7 +14,7 @@ import polars as pl
 
 from loanmetrics.engine import evidence
 from loanmetrics.engine.book import Book, Shard
-from loanmetrics.engine.evidence import HIGH, INSIDE, SUMS, TOO_FEW, Floats, Sums
+from loanmetrics.engine.evidence import SUMS, TOO_FEW, Sums
 from loanmetrics.engine.review.rule import Scene, Seen, rules
 from loanmetrics.engine.roll import NO_CHANNELS
 from loanmetrics.engine.run import GROUPS, PLACE
@@ -22,8 +22,6 @@ from loanmetrics.engine.state import open_shard
 
 RULE: Final = "rule"
 BY_CELL: Final = pl.Schema({RULE: pl.String(), "cell": pl.Int64(), **dict.fromkeys(SUMS, pl.Int64())})
-# The upper tail that the funnel's limits leave out.
-RARE: Final = 0.001
 SCHEMA: Final = pl.Schema(
     {
         RULE: pl.String(),
@@ -98,16 +96,13 @@ def _judged(groups: pl.DataFrame, least: int) -> pl.DataFrame:
     told = evidence.told(alone, centre, centre * (1 - centre) * alone["below"], 0, yes_or_no=True)
     told["rate"] = told.pop("value")
     few = (sums["loans"] < least) | (told["stands"] == TOO_FEW).to_numpy()
-    both = zip(alone["above"].tolist(), np.ceil(alone["below"]).tolist(), strict=True)
-    chance = np.array([so_many(int(hits), int(count), centre) for hits, count in both])
-    doubtful = (told["stands"] == HIGH).to_numpy() & (chance > RARE)
-    told["stands"] = pl.Series(np.select([few, doubtful], [TOO_FEW, INSIDE], told["stands"].to_numpy()))
+    told["stands"] = pl.Series(np.where(few, TOO_FEW, told["stands"].to_numpy()))
+    told["chance"] = pl.Series(np.where(few, np.nan, told["chance"].to_numpy())).fill_nan(None)
     return groups.with_columns(
         **{name: values for name, values in told.items() if name != "loans"},
         hits="above",
         opportunities="below",
         base_rate=pl.lit(centre),
-        chance=pl.Series(np.where(few, np.nan, chance)).fill_nan(None),
     ).with_columns(pl.col("funnel_high").clip(upper_bound=1))
 
 
@@ -117,20 +112,3 @@ def _bunched(whole: Sums) -> float:
     alone = float((rate * (1 - rate) * whole["below"])[0])
     return max(1.0, float(evidence.residuals(rate, whole)[0]) / alone) if alone > 0 else 1.0
 
-
-def so_many(hits: int, count: int, rate: float) -> float:
-    """How likely ``hits`` or more of ``count`` are, each with this probability.
-
-    The funnel's limits are those of a normal curve, too narrow for what is rare: they alone would accuse by chance.
-
-    >>> round(so_many(1, 2, 0.5), 9), so_many(0, 5, 0.1), round(so_many(2, 10, 0.01), 6)
-    (0.75, 1.0, 0.004266)
-    """
-    if hits <= 0 or rate >= 1:
-        return 1.0
-    if rate <= 0:
-        return 0.0
-    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, count + 1)))])
-    some: Floats = np.arange(hits, count + 1, dtype=np.float64)
-    ways = factorials[count] - factorials[hits:] - factorials[count - hits :: -1]
-    return min(1.0, float(np.exp(ways + some * np.log(rate) + (count - some) * np.log1p(-rate)).sum()))

@@ -9,7 +9,8 @@ import { between, cents, count, day, share, text } from "./format.js";
 import { listing } from "./table.js";
 
 const QUESTION = "A hit is a question, not a verdict: many have an innocent answer. Where too few loans say anything, nobody is judged; "
-  + "who stands high has more hits than chance would bring to one in a thousand, if all were like the book.";
+  + "who stands high has more hits than chance would bring to one in a thousand, if all were like the book and payments had nothing in common but their loan. "
+  + "What befalls many payments of one day, such as a broken network, looks the same.";
 // Less than what is written with one decimal.
 const chance = (value) => (value !== null && value < 0.0005 ? "< 0.1%" : share(value));
 const asRate = (row) => ({ ...row, value: row.rate });
@@ -59,11 +60,12 @@ export const review = async ({ state, change }) => {
     ["choice", "Of", "by", [["officer", "officers"], ["branch", "branches"]]], ["day", "As of", "date"],
     ["any", "Hits of branch", "branch", options.branches.map((it) => it.branch)], ["officer", "Hits of officer", "officer_id", options.officers],
   ];
-  const high = found.filter((it) => it.stands === "high").length;
+  const judged = found.filter((it) => it.stands !== "too few");
+  const high = judged.filter((it) => it.stands === "high").length;
   const base = found.length ? ` The whole book: ${share(found[0].base_rate)} of ${told.counted}.` : "";
   return { title: `Review, ${told.title}`, meta, drawn: [
     h("h1", {}, "Review"), h("p", {}, told.about), h("p", {}, QUESTION), filters(wanted, state, change, { rule, by, date: meta.calculation_date }),
-    h("p", {}, `${count(high)} of ${count(found.length)} have more hits than chance explains.${base}`),
+    h("p", {}, `${count(high)} of the ${count(judged.length)} who can be judged stand high; by chance alone about one in a thousand would.${base}`),
     list.drawn, h("p", { class: "soft" }, NOTE), h("section", {}, h("h2", {}, "Hits"), seen.drawn),
   ] };
 };

@@ -8,7 +8,8 @@ from loanmetrics.engine.review.rule import Rule, Scene, Seen
 
 
 def _look(scene: Scene) -> Seen:
-    rows, at = scene.rows, scene.payments
+    rows = scene.rows
+    at = scene.payments[(scene.recorded[scene.payments] != NEVER) | rows.backdated[scene.payments]]
     known = scene.recorded[at] != NEVER
     lag = scene.recorded[at] - rows.day[at]
     hits = rows.backdated[at] | (known & (lag > scene.policy.review_backdated_days))
@@ -27,7 +28,7 @@ RULE = Rule(
         "Payments recorded more than review_backdated_days after the day they are dated, or marked as backdated. "
         "A payment dated back makes a late loan look as if it had been paid in time."
     ),
-    counted="payments with cash",
+    counted="payments with cash, when they were recorded being known",
     look=_look,
     says=pl.when(pl.col("seen_on").is_null())
     .then(
