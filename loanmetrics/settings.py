@@ -40,6 +40,7 @@ HELP = {
     "facts_url": "object store that has the facts too: s3://BUCKET/PREFIX, gs, abfs or file; unset: facts_dir alone",
     "shard_loans": "loans per shard: memory grows with it",
     "readers": "parallel readers of the source",
+    "lock_wait": "seconds that a run waits for another one to end; 0: it gives up at once, exit code 3",
     "scheduler": "Dask scheduler whose workers compute, tcp://HOST:PORT; unset: threads of this process",
     "change_detection": "how a run finds what changed: triggers (a log in the database) or hashes (of all content)",
     "source_url": "PostgreSQL that holds the lender's tables, if it is another; only read; needs hashes",
@@ -93,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     facts_url: Annotated[str, msgspec.Meta(pattern=STORE)] | None = None
     shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
     readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    lock_wait: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
     scheduler: Annotated[str, msgspec.Meta(pattern=SCHEDULER)] | None = None
     change_detection: Literal["triggers", "hashes"] = "triggers"
     source_url: str | None = None

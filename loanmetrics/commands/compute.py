@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loanmetrics.commands import shared
-from loanmetrics.commands.shared import AsOf, PolicyFile, Scheduler
+from loanmetrics.commands.shared import AsOf, PolicyFile, Scheduler, Wait
 from loanmetrics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def compute(
     as_of: AsOf = None,
     policy: PolicyFile = None,
     scheduler: Scheduler = None,
+    wait: Wait = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; publish nothing.")
     ] = False,
@@ -52,7 +53,7 @@ def compute(
     from loanmetrics.jobs import compute as job
     from loanmetrics.jobs.retrying import pauses
 
-    settings = shared.settings(scheduler)
+    settings = shared.settings(scheduler).but("option", lock_wait=wait)
     chosen = shared.policy(settings, policy)
     if explain:
         console.say(job.plan(chosen))
@@ -82,13 +83,14 @@ def backfill(
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
     policy: PolicyFile = None,
     scheduler: Scheduler = None,
+    wait: Wait = None,
 ) -> None:
     """Publish every day of a stretch as it is known now, month by month; what it restates is kept."""
     from loanmetrics import console
     from loanmetrics.jobs import backfill as job
     from loanmetrics.jobs.retrying import pauses
 
-    settings = shared.settings(scheduler)
+    settings = shared.settings(scheduler).but("option", lock_wait=wait)
     chosen = shared.policy(settings, policy)
     today = shared.today(chosen)
     begin, end = (shared.computable(day.date(), today) for day in (first, last))

@@ -43,6 +43,9 @@ Scheduler = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Compute on the workers of this Dask scheduler, tcp://HOST:PORT."),
 ]
+Wait = Annotated[
+    int | None, typer.Option(min=0, max=86_400, help="Seconds to wait while another run is at work.")
+]
 Output = Annotated[Path | None, typer.Option(help="Write to this file, not to stdout.")]
 
 

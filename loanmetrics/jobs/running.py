@@ -91,7 +91,11 @@ def at_work(settings: Settings, application: str, *, tidy: bool = True) -> Itera
     Without ``tidy``, files and log rows that nobody needs are left to the next one.
     """
     step("connect")
-    with opened(settings) as url, connect(url, application) as connection, runs.run_lock(connection):
+    with (
+        opened(settings) as url,
+        connect(url, application) as connection,
+        runs.run_lock(connection, settings.lock_wait),
+    ):
         step("partitions")
         ensure_partitions(connection)
         if settings.change_detection == "triggers":

@@ -65,14 +65,14 @@ class Outcome:
 
 
 @contextmanager
-def run_lock(connection: psycopg.Connection) -> Iterator[None]:
+def run_lock(connection: psycopg.Connection, wait: int = 0) -> Iterator[None]:
     """Hold the right to run on this database; the lock lives and dies with the session.
 
-    Raises LockHeldError, saying who holds it. Runs that died are closed as Failed on the way in.
+    Raises LockHeldError, saying who holds it, if that is still so after ``wait`` seconds. Runs that died are closed as
+    Failed on the way in.
     """
     step("lock")
-    taken = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK).fetchone()
-    if taken != (True,):
+    if not _taken(connection, wait):
         raise LockHeldError("another run is at work on this database", _holder(connection))
     try:
         _close_abandoned(connection)
@@ -80,6 +80,21 @@ def run_lock(connection: psycopg.Connection) -> Iterator[None]:
     finally:
         if not connection.closed:
             connection.execute("SELECT pg_advisory_unlock(%s, %s)", LOCK)
+
+
+def _taken(connection: psycopg.Connection, wait: int) -> bool:
+    """Who waits is in the server's queue, ahead of those who only try."""
+    if not wait:
+        return connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK).fetchone() == (True,)
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{wait}s"])
+    try:
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", LOCK)
+    except psycopg.errors.LockNotAvailable:
+        return False
+    finally:
+        if not connection.closed:
+            connection.execute("RESET lock_timeout")
+    return True
 
 
 def start(

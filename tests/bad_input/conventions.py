@@ -150,6 +150,7 @@ SETTINGS = [
     _file("readers = 1\nreaders = 2", "is not valid TOML"),
     _file("shard_loans = 999", "settings: Expected `int` >= 1000 - at `$.shard_loans`"),
     _file("workers = 0", "at `$.workers`"),
+    _file("lock_wait = -1", "at `$.lock_wait`"),
     _file("threads = 257", "at `$.threads`"),
     _file("cache_mb = -1", "at `$.cache_mb`"),
     _file('facts_dir = ["a"]', "settings: a setting of type Path cannot be list - at `$.facts_dir`"),

@@ -1,6 +1,8 @@
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import psycopg
@@ -9,8 +11,13 @@ import pytest
 from loanmetrics.errors import LockHeldError, StoreError
 from loanmetrics.store import audit, runs
 from loanmetrics.store.session import connect
+from tests.http.waiting import until
 
 DAY = date(2026, 6, 30)
+WAITING = """
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 @pytest.fixture
@@ -39,6 +46,34 @@ def test_a_second_run_is_told_who_holds_the_lock(database: str, connection: psyc
         assert "connected since 20" in str(error.value)
     with runs.run_lock(connection):
         pass
+
+
+def test_who_waits_gets_the_lock_before_those_who_only_try(
+    database: str, connection: psycopg.Connection
+) -> None:
+    gone = threading.Event()
+
+    def wait() -> None:
+        with connect(database) as patient, runs.run_lock(patient, 60):
+            gone.wait()
+
+    with connect(database) as holder, ThreadPoolExecutor(1) as pool:
+        with runs.run_lock(holder):
+            waiter = pool.submit(wait)
+            until(lambda: holder.execute(WAITING).fetchall())
+        with pytest.raises(LockHeldError), runs.run_lock(connection):
+            pytest.fail("two runs at once")
+        gone.set()
+        waiter.result()
+    with runs.run_lock(connection, 60):
+        pass
+
+
+def test_who_waited_long_enough_gives_up(database: str, connection: psycopg.Connection) -> None:
+    with connect(database) as other, runs.run_lock(other):
+        with pytest.raises(LockHeldError), runs.run_lock(connection, 1):
+            pytest.fail("two runs at once")
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
 
 
 def test_the_lock_is_free_after_a_run_that_failed(database: str, connection: psycopg.Connection) -> None:
