@@ -26,7 +26,9 @@ def worker(
     ] = 2.0,
     stream: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Follow the loan.* and repayment.* events of this Redis Stream too."),
+        typer.Option(
+            metavar="NAME", help="Follow the loan.* and repayment.* events of this Redis Stream too."
+        ),
     ] = None,
     policy: PolicyFile = None,
 ) -> None:

@@ -111,4 +111,3 @@ def _bunched(whole: Sums) -> float:
     rate = whole["above"] / whole["below"]
     alone = float((rate * (1 - rate) * whole["below"])[0])
     return max(1.0, float(evidence.residuals(rate, whole)[0]) / alone) if alone > 0 else 1.0
-
