@@ -18,7 +18,7 @@ from soaking import plan
 from soaking.house import House
 from soaking.record import Happening
 
-LOCK_HELD, AGAIN, MOST_TRIES = 3, 2.0, 60
+PATIENCE = "120"  # seconds, and less than lies between two runs
 RELOADED_WITHIN = 90.0
 PAYABLE = "SELECT loan_id FROM loan_state WHERE on_book ORDER BY md5(loan_id)"
 GONE = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -63,17 +63,12 @@ class Director:
 
 
 def compute(house: House) -> str:
-    """A run as cron starts it; while another is at work, again a moment later."""
-    tries, code = 0, LOCK_HELD
-    while code == LOCK_HELD and tries < MOST_TRIES:
-        time.sleep(AGAIN if tries else 0.0)
-        command = [sys.executable, "-m", "loanmetrics.cli", "compute"]
-        done = subprocess.run(
-            command, env=house.stage.clean_environment, cwd=ROOT, capture_output=True, check=False
-        )
-        tries, code = tries + 1, done.returncode
-    waited = ", after waiting for another run" if tries > 1 else ""
-    return f"exit code {code}{waited}"
+    """A run as cron starts it; it waits while another is at work."""
+    command = [sys.executable, "-m", "loanmetrics.cli", "compute", "--wait", PATIENCE]
+    done = subprocess.run(
+        command, env=house.stage.clean_environment, cwd=ROOT, capture_output=True, check=False
+    )
+    return f"exit code {done.returncode}"
 
 
 def reload(house: House) -> str:

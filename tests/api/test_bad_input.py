@@ -81,13 +81,13 @@ def ask(api: Api, route: Route, query: str) -> falcon.testing.Result:
 
 
 @pytest.mark.parametrize(
-    ("route", "name"), PARAMETERS, ids=[f"{route.name} {name}" for route, name in PARAMETERS]
+    ("route", "name", "values"), PARAMETERS, ids=[f"{route.name} {name}" for route, name, _ in PARAMETERS]
 )
 def test_what_is_no_value_of_a_parameter_is_refused_or_finds_nothing(
-    api: Api, route: Route, name: str
+    api: Api, route: Route, name: str, values: tuple[str, ...]
 ) -> None:
     plain = ask(api, route, "").json.get("data")
-    for value in VALUES.values():
+    for value in map(VALUES.__getitem__, values):
         found = ask(api, route, f"{name}={value}")
         if found.status_code == 200:
             assert _is_harmless(found.json["data"], plain, route, name), (value, found.text[:300])

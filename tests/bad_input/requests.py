@@ -1,11 +1,12 @@
 """Requests that want something else than figures, or that nobody should send."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from loanmetrics.http.parameters import hints
+from loanmetrics.http.routes import Route
 from loanmetrics.http.table import ROUTES
 
-PARAMETERS = [(route, name) for route in ROUTES for name in hints(route.query)]
 POSTED = [route for route in ROUTES if route.body]
 CONDITIONAL = [route for route in ROUTES if route.conditional]
 BODY_FIELDS = [(route, name) for route in POSTED if route.body for name in route.body.__struct_fields__]
@@ -38,6 +39,20 @@ VALUES = {
     "the last day": "9999-12-31",
     "half a truth": "tru",
 }
+# Where routes have a parameter of one name and type, the first is tried with all values, the others with these.
+SOME = ("SQL that drops", "a path upwards", "nothing", "NUL", "a surrogate", "a huge number")
+
+
+def _parameters() -> Iterator[tuple[Route, str, tuple[str, ...]]]:
+    """Every parameter of every route, and which values it is tried with."""
+    known = set()
+    for route in ROUTES:
+        for name, kind in hints(route.query).items():
+            yield route, name, SOME if (name, repr(kind)) in known else tuple(VALUES)
+            known.add((name, repr(kind)))
+
+
+PARAMETERS = list(_parameters())
 QUERIES = {
     "a parameter nobody knows": "colour=red",
     "a name of SQL": "%27%20OR%201%3D1=1",

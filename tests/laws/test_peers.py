@@ -354,7 +354,7 @@ def lender(*lots: tuple[list[Row], list[Row]]) -> Book:
 
 
 def test_one_miss_of_few_loans_is_no_evidence_where_misses_are_rare() -> None:
-    """It lies beyond the funnel, whose limits are those of a normal curve; yet one in fifteen like the book have one."""
+    """It lies beyond the funnel, whose limits are a normal curve's; yet one in fifteen like the book have one."""
     book = lender(lent("one", "Easy", 10, 1), lent("many", "Easy", 10, 6), lent("rest", "Easy", 1_480, 3))
     for table in (certainty(book, "fimr"), peers(book, "fimr", traits=())):
         rows = {row["officer_id"]: row for row in table.iter_rows(named=True)}
