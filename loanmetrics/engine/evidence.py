@@ -138,7 +138,8 @@ def told(sums: Sums, centre: float, variance: Floats, least: int, *, yes_or_no: 
     low, high = interval(sums, yes_or_no=yes_or_no)
     limits = np.maximum(0, centre - FAR * spread), centre + FAR * spread
     few = loans < max(least, 2)
-    high, low_ = value > limits[1] + ROUNDING * centre, value < limits[0] - ROUNDING * centre
+    beyond = value > limits[1] + ROUNDING * centre
+    beneath = value < limits[0] - ROUNDING * centre
     chances = _chances(sums, centre) if yes_or_no else np.full(len(loans), np.nan)
     return {
         "value": _series(value),
@@ -148,7 +149,9 @@ def told(sums: Sums, centre: float, variance: Floats, least: int, *, yes_or_no: 
         "shrunk": _series(shrunk(value, spread, centre)),
         "funnel_low": _series(limits[0]),
         "funnel_high": _series(limits[1]),
-        "stands": pl.Series(np.select([few, high & ~(chances > RARE), low_], [TOO_FEW, HIGH, LOW], INSIDE)),
+        "stands": pl.Series(
+            np.select([few, beyond & ~(chances > RARE), beneath], [TOO_FEW, HIGH, LOW], INSIDE)
+        ),
         "chance": _series(chances),
     }
 

@@ -74,7 +74,8 @@ def test_every_ratio_of_the_sample(sample: Book, metric: str) -> None:
     loans = frame(sample, CATALOGUE).filter((pl.col(above) != 0) | (pl.col(below) != 0))
     sums = loans.group_by("officer_id").agg(pl.col(above, below).sum(), pl.len().alias("n"))
     known = {row[0]: row[1:] for row in sums.filter(pl.col(below) > 0).rows()}
-    book, flags = loans[above].sum() / loans[below].sum(), yes_or_no(measures(CATALOGUE, metric))
+    whole = [float(loans[name].sum()) for name in (above, below)]
+    book, flags = whole[0] / whole[1], yes_or_no(measures(CATALOGUE, metric))
     assert set(table["officer_id"]) == set(known)
     for row in table.iter_rows(named=True):
         top, bottom, count = known[row["officer_id"]]
