@@ -72,6 +72,12 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
         """What cannot be read as a request gets a problem for an answer, as any other refusal does."""
         return super().handle_error(req, Refusing(client), addr, exc)
 
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Called often: what has arrived on a connection that is about to be closed is answered first."""
+        if not force:
+            self.wait_for_and_dispatch_events(0)
+        super().murder_keepalived(force)
+
     def murder_pending(self) -> None:
         """Called about once a second, while workers stop too."""
         super().murder_pending()
