@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from loanmetrics.engine.review.rule import rules
+from loanmetrics.policy import Policy
 from tests.api.conftest import Api
 
 
@@ -73,4 +74,5 @@ def test_what_there_is_not_is_refused(api: Api, path: str, field: str, hint: str
 
 def test_the_options_say_what_every_rule_asks(api: Api) -> None:
     told = api.get("/filters/options").json["data"]["review_rules"]
-    assert {it["name"]: it["about"] for it in told} == {it.name: it.about for it in rules().values()}
+    assert {it["name"]: it["about"] for it in told} == {it.name: it.told(Policy()) for it in rules().values()}
+    assert not any("review_" in it["about"] for it in told)

@@ -5,8 +5,10 @@ A hit is a question, not a verdict. So a rule tells its opportunities too: only 
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache, cached_property
 from typing import Final
 
@@ -101,6 +103,23 @@ class Rule:
     counted: str
     look: Callable[[Scene], Seen] = field(repr=False)
     says: pl.Expr = field(repr=False)
+
+    def told(self, policy: Policy) -> str:
+        """What it means to a lender, with the policy's thresholds for their names.
+
+        >>> rules()["backdated"].told(Policy())[:63]
+        'Payments recorded more than 3 days after the day they are dated'
+        """
+        return re.sub(r"review_\w+", lambda name: _plain(getattr(policy, name[0])), self.about)
+
+
+def _plain(value: object) -> str:
+    """A threshold as people say it.
+
+    >>> _plain(Decimal("0.2"))
+    '20 %'
+    """
+    return f"{value * 100:.6f}".rstrip("0").rstrip(".") + " %" if isinstance(value, Decimal) else str(value)
 
 
 @cache

@@ -51,7 +51,7 @@ export const loanLink = (id, date) => (id ? h("a", { href: toLoan(id, { date }) 
 
 const tell = (place) => (text) => {
   const line = h("p", {}, text);
-  document.getElementById(place).append(line);
+  document.getElementById(place).replaceChildren(line);
   setTimeout(() => line.remove(), 6000);
 };
 

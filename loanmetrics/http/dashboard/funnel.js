@@ -26,7 +26,7 @@ const RATES = {
   adjusted: { path: "/cohorts/peers", drawn: "adjusted", prefix: "adjusted-", told: "adjusted for the kinds of loans",
     note: "Adjusted: the book's rate times what was observed by what would be expected if each kind of loan did as in the whole book. "
       + "Loans are of one kind that agree in region, quarter by amount, term and age; branches are held to those of all regions. "
-      + "Who holds most of a kind alone is held to nobody else there. " },
+      + "Who holds most of a kind alone is held to nobody else there. Each has a funnel of its own: the picture shows those of who lies outside. " },
 };
 
 // Names of those who stand out most, beside their marks as far as they cover nothing.
@@ -50,7 +50,7 @@ const shape = (it, x, y) => {
   return svg("circle", { class: it.stands === "too few" ? "few" : "dot", cx, cy, r: 3.5 });
 };
 
-const chart = (found, book, title, [called, link], date) => {
+const chart = (found, book, title, [called, link], date, own) => {
   const width = room(980);
   const out = found.filter((it) => it.stands === "high" || it.stands === "low");
   const most = Math.max(...found.map((it) => it.value), book ?? 0) * 1.08 || 1;
@@ -62,7 +62,7 @@ const chart = (found, book, title, [called, link], date) => {
     "data-about": `${called(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}${it.told}` }, shape(it, x, y)));
   return picture(width, HEIGHT, `${title} of ${found.length}, by how many loans they rest on; ${out.length} lie outside of the funnel`,
     levels(ticks(most), y, LEFT, width - 10, share),
-    found.map((it) => svg("line", { class: "funnel", x1: x(it.loans), x2: x(it.loans), y1: y(it.funnel_low), y2: y(it.funnel_high) })),
+    (own ? out : found).map((it) => svg("line", { class: "funnel", x1: x(it.loans), x2: x(it.loans), y1: y(it.funnel_low), y2: y(it.funnel_high) })),
     book === null || book === undefined ? [] : [svg("line", { class: "book", x1: LEFT, x2: width - 10, y1: y(book), y2: y(book) })],
     ticks(largest, 5).filter((value) => value).map((value) => words(x(value), HEIGHT - BOTTOM + 16, count(value), "middle")),
     words(width - 10, HEIGHT - 6, "loans", "end"), marks, names(out, x, y, called, width));
@@ -114,7 +114,7 @@ export const funnel = async ({ state, change }) => {
   const drawn = [
     h("h1", {}, "Funnel"), h("p", {}, known[metric].about.split("\n")[0]), filters(wanted, state, change, { metric, by, rates, date: meta.calculation_date }),
     h("p", {}, `${count(out)} of ${count(found.length)} lie outside of the funnel, ${count(few)} have too few loans to tell. The whole book: ${share(book.metrics[metric])}.`),
-    found.length ? h("figure", {}, chart(found, book.metrics[metric], known[metric].title, who, date)) : h("p", { class: "soft" }, "Nobody has it on this day."),
+    found.length ? h("figure", {}, chart(found, book.metrics[metric], known[metric].title, who, date, rates === "adjusted")) : h("p", { class: "soft" }, "Nobody has it on this day."),
     list.drawn, h("p", { class: "soft" }, held.note, NOTE),
   ];
   return { title: `Funnel, ${known[metric].title}`, meta, drawn };

@@ -73,6 +73,6 @@ export const rollforward = async (data, meta, known, given) => {
     table(figure, known, link, write, days, state),
     exports(`${officer}/causes`, asked, `${part}-${figure.figure}-causes-${days[0]}-${days[1]}`),
     h("p", {}, h("a", { href: link({ figure: figure.figure, cause: EVERY }), id: "cause-every" }, "Every loan that moved it")),
-    exports(path, asked, `${part}-${figure.figure}-${days[0]}-${days[1]}`),
+    exports(path, asked, `${part}-${figure.figure}-loans-moved-${days[0]}-${days[1]}`),
     await loans(figure, path, asked, write, given));
 };

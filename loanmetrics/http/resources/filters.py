@@ -88,7 +88,8 @@ def options(asked: Asked) -> Answer:
         found = store.choices(connection)
         channels = store.channels(connection)["channel"].drop_nulls().unique().sort().to_list()
         day, stamp = dated(connection, None)
-    catalogue = load(stamp.policy(), day)
+    policy = stamp.policy()
+    catalogue = load(policy, day)
     bands, certain = catalogue.metrics["risk_score"].bands, judged(catalogue)
     data: dict[str, Any] = {
         "regions": sorted({it["region"] for it in found["branches"]}),
@@ -106,6 +107,8 @@ def options(asked: Asked) -> Answer:
         ],
         "measures": [MeasureOption(it.name, it.unit, it.about) for it in catalogue.measures.values()],
         "causes": [CauseOption(name, about) for name, about in {**CAUSES, **MOVES}.items()],
-        "review_rules": [RuleOption(it.name, it.title, it.about, it.counted) for it in rules().values()],
+        "review_rules": [
+            RuleOption(it.name, it.title, it.told(policy), it.counted) for it in rules().values()
+        ],
     }
     return Answer(data)

@@ -25,10 +25,10 @@ RULE = Rule(
     name="backdated",
     title="Backdated payments",
     about=(
-        "Payments recorded more than review_backdated_days after the day they are dated, or marked as backdated. "
+        "Payments recorded more than review_backdated_days days after the day they are dated, or marked as backdated. "
         "A payment dated back makes a late loan look as if it had been paid in time."
     ),
-    counted="payments with cash, when they were recorded being known",
+    counted="payments with cash whose day of recording is known",
     look=_look,
     says=pl.when(pl.col("seen_on").is_null())
     .then(

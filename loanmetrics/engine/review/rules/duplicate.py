@@ -27,9 +27,9 @@ RULE = Rule(
     name="duplicate",
     title="Duplicate receipts",
     about=(
-        "Payments of the same amount on the same loan as an earlier one, at most review_duplicate_days apart, "
+        "Payments of the same amount on the same loan as an earlier one, at most review_duplicate_days days apart, "
         "both standing. One receipt entered twice makes a loan look better paid than it is; of loans repaid by "
-        "the day, equal amounts on days that follow each other are the rule (set review_duplicate_days to 0)."
+        "the day, equal amounts on days that follow each other are the rule: there the policy sets that to 0."
     ),
     counted="standing payments with cash",
     look=_look,
