@@ -29,7 +29,7 @@ RULE = Rule(
     about=(
         "Payments of the same amount on the same loan as an earlier one, at most review_duplicate_days days apart, "
         "both standing. One receipt entered twice makes a loan look better paid than it is; of loans repaid by "
-        "the day, equal amounts on days that follow each other are the rule: there the policy sets that to 0."
+        "the day, equal amounts on days that follow each other are the rule: there the policy sets these days to 0."
     ),
     counted="standing payments with cash",
     look=_look,
