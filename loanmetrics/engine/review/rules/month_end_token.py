@@ -91,8 +91,8 @@ RULE = Rule(
     title="Token payments at month end",
     about=(
         "Payments in the last review_month_end_days days of a month that brought a loan's days past due down, though "
-        "what was credited that day was at most review_token_share of what was in arrears the day before. A little money "
-        "in the right place makes a loan look better on the day that is reported."
+        "what was credited that day was at most review_token_share of what was in arrears the day before. A little "
+        "money in the right place makes a loan look better on the day that is reported."
     ),
     counted="days at month end on which a loan in arrears was paid",
     look=_look,
