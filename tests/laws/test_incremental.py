@@ -64,7 +64,7 @@ def assert_incremental_is_full(machine: type[Incremental], databases: Databases,
 
 
 def test_incremental_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(Incremental, databases, int(LONG or 16))
+    assert_incremental_is_full(Incremental, databases, int(LONG or 10))
 
 
 class Revised(Incremental):
@@ -77,7 +77,7 @@ class Revised(Incremental):
 
 
 def test_incremental_equals_full_over_a_revision(databases: Databases) -> None:
-    assert_incremental_is_full(Revised, databases, int(LONG or 2))
+    assert_incremental_is_full(Revised, databases, int(LONG or 1))
 
 
 class ByHashes(Incremental):
@@ -87,4 +87,4 @@ class ByHashes(Incremental):
 
 
 def test_incremental_by_hashes_equals_full(databases: Databases) -> None:
-    assert_incremental_is_full(ByHashes, databases, int(LONG or 8))
+    assert_incremental_is_full(ByHashes, databases, int(LONG or 5))

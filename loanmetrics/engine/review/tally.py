@@ -94,7 +94,8 @@ def _judged(groups: pl.DataFrame, least: int) -> pl.DataFrame:
     centre, bunched = float(whole["above"][0] / whole["below"][0]), _bunched(whole)
     alone = {"above": sums["above"] / bunched, **dict.fromkeys(("below", "loans"), sums["below"] / bunched)}
     told = evidence.told(alone, centre, centre * (1 - centre) * alone["below"], 0, yes_or_no=True)
-    told["rate"] = told.pop("value")
+    told["rate"] = pl.Series(evidence.divided(sums["above"], sums["below"]))
+    del told["value"]
     few = (sums["loans"] < least) | (told["stands"] == TOO_FEW).to_numpy()
     told["stands"] = pl.Series(np.where(few, TOO_FEW, told["stands"].to_numpy()))
     told["chance"] = pl.Series(np.where(few, np.nan, told["chance"].to_numpy())).fill_nan(None)
