@@ -74,7 +74,8 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Called often: what has arrived on a connection that is about to be closed is answered first."""
-        if not force:
+        waiting = self.keepalived_conns
+        if not force and waiting and waiting[0].timeout <= time.monotonic():
             self.wait_for_and_dispatch_events(0)
         super().murder_keepalived(force)
 
