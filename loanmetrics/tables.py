@@ -533,6 +533,20 @@ CHANGE_HORIZON = Table(
     about="One row: the newest transaction whose rows were pruned from the change log.",
 )
 
+LOAN_REASSIGNMENTS = Table(
+    "loan_reassignments",
+    (
+        Column("reassignment_id", "serial", null=False),
+        Column("loan_id", "text", about="null: of before then nothing is known of any loan"),
+        *_texts("officer_id", "region", "branch"),
+        Column(
+            "reassigned_at", "timestamp", null=False, about="until when the loan was with this officer, there"
+        ),
+    ),
+    key=("reassignment_id",),
+    about="Whom each loan was taken from and when, written by triggers; append-only, but a record may last longer.",
+)
+
 SCHEDULE_SLOTS = Table(
     "schedule_slots",
     (_required("task", "text"), _required("slot", "timestamp"), _required("done_at", "timestamp")),
@@ -575,6 +589,7 @@ OWN_TABLES = (
     CHANGE_LOG,
     CHANGE_READERS,
     CHANGE_HORIZON,
+    LOAN_REASSIGNMENTS,
     SCHEDULE_SLOTS,
     RESTATEMENTS,
     AUDIT_ANCHORS,

@@ -39,7 +39,7 @@ $$;
 -- reader: the lender's tables, and what tells which of their rows changed.
 GRANT SELECT ON
     officers, loans, loan_schedule, repayments, holidays, gl_balances, par15_snapshots,
-    change_log, change_readers, change_horizon
+    change_log, change_readers, change_horizon, loan_reassignments
 TO loanmetrics_reader;
 
 -- writer: figures and the log of runs, nothing of the lender's.

@@ -14,6 +14,13 @@ LOAN_ORDER = ("loan",)
 DUE_ORDER = ("loan", "due", "number")
 REPAYMENT_ORDER = ("loan", "day", "repayment_id")
 HELD = dict.fromkeys(("table_name", "rule", "row_key", "loan_id"), pl.String())
+REASSIGNED = pl.Schema(
+    {
+        "record": pl.Int64(),
+        **dict.fromkeys(("loan_id", "officer_id", "region", "branch"), pl.String()),
+        "until": pl.Datetime("us", "UTC"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,8 @@ class Facts:
     ``cells`` (cell, officer_id, region, branch), ``officers`` (officer_id, officer_name, region, branch,
     primary_channel, listed), ``channels`` (channel, name), ``methods`` (method, name), ``holidays`` (day),
     ``par15`` (snapshot_day, officer_id, region, branch, exposure, loans), ``held`` (table_name, rule, row_key,
-    loan_id), the rows held back.
+    loan_id), the rows held back; ``reassigned`` (record, loan_id, officer_id, region, branch, until): whom a loan was
+    with until then, and, without a loan, that nothing is known of before. No figure of the book reads it.
     """
 
     shards: tuple[Shard, ...]
@@ -55,6 +63,7 @@ class Facts:
     holidays: pl.DataFrame
     par15: pl.DataFrame
     held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=HELD))
+    reassigned: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REASSIGNED))
 
 
 def of_loans(facts: Facts, loan_ids: pl.Series) -> Facts:
@@ -93,7 +102,8 @@ class Book:
     def of_one_shard(self) -> "Book":
         """What the work on a single shard rests on, small enough to travel: no other shards, no cells, no people."""
         facts = self.facts
-        none = {name: getattr(facts, name).clear() for name in ("cells", "officers", "par15", "held")}
+        unread = ("cells", "officers", "par15", "held", "reassigned")
+        none = {name: getattr(facts, name).clear() for name in unread}
         return Book(replace(facts, shards=(), **none), self.as_of, self.policy)
 
     @cached_property

@@ -13,9 +13,8 @@ import psycopg
 from psycopg import sql
 
 from loanmetrics.errors import DataError, StoreError, UnreachableError
-from loanmetrics.facts import sifting
+from loanmetrics.facts import records, sifting
 from loanmetrics.facts.held import MONEY_SUMS
-from loanmetrics.facts.lake import PAR15_SCHEMA
 from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import literal, one_file
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
@@ -80,7 +79,8 @@ def extract(
     frozen = _frozen_par15(own or leader)
     _relate(connection, folder, loans, leader)
     source = counted if loans is None else _with_told(counted, connection, folder)
-    connection.execute(f"CREATE TABLE facts_par15 ({PAR15_SCHEMA})")
+    records.expect(connection)
+    records.relate(connection, leader)
     if frozen:
         connection.executemany("INSERT INTO facts_par15 VALUES (?, ?, ?, ?, ?, ?)", frozen)
     return source

@@ -18,13 +18,14 @@ import polars as pl
 
 from loanmetrics.engine.book import DUE_ORDER, HELD, LOAN_ORDER, REPAYMENT_ORDER, Book, Facts, Shard
 from loanmetrics.errors import DataError
-from loanmetrics.facts import days, leaves
+from loanmetrics.facts import days, leaves, records
 from loanmetrics.facts.days import Days
 from loanmetrics.facts.disk import remove, replace, sync
 from loanmetrics.facts.leaves import LeafFiles, Leaves
 from loanmetrics.facts.mirror import Mirror
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.quoting import one_file
+from loanmetrics.facts.records import RECORDS
 from loanmetrics.facts.remote import Remote
 from loanmetrics.facts.version import (
     CURRENT,
@@ -47,9 +48,6 @@ NAMED = ("cells", "officers", "channels", "methods", "holidays", "par15")
 SOURCE_TABLES = {"loans": "loans", "loan_schedule": "schedule", "repayments": "repayments"}
 # No figure is made of it, but principal is held to it.
 LEDGER = "gl_balances"
-PAR15_SCHEMA = (
-    "snapshot_day INTEGER, officer_id VARCHAR, region VARCHAR, branch VARCHAR, exposure BIGINT, loans BIGINT"
-)
 ORDERS = {
     "loans": ", ".join(LOAN_ORDER),
     "schedule": ", ".join(DUE_ORDER),
@@ -63,6 +61,7 @@ SMALL_ORDERS = {
     "holidays": "day",
     "par15": "ALL",
     LEDGER: "day, branch",
+    RECORDS: "record",
 }
 PARQUET = "FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 262144"
 
@@ -162,9 +161,11 @@ class Lake:
         self.bring(version, version.files)
         named = {name: self.small(version, name) for name in NAMED}
         held = self.small(version, "held").select(*HELD)
+        told = self.small(version, RECORDS) if RECORDS in version.small else None
         return Facts(
             tuple(self.shards(version)),
             **(named | {"cells": inhabited(named["cells"]), "held": held}),
+            reassigned=records.known(told),
         )
 
     def shards(self, version: Version) -> Iterator[Shard]:
@@ -276,7 +277,7 @@ def _scan(lake: Lake, files: list[str]) -> str:
 
 def in_memory(connection: "DuckDBPyConnection") -> Facts:
     """Prepared facts as frames, for notebooks: one shard."""
-    connection.execute(f"CREATE TABLE IF NOT EXISTS facts_par15 ({PAR15_SCHEMA})")
+    records.expect(connection)
     frames = {
         name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl().lazy()
         for name, order in ORDERS.items()
@@ -284,7 +285,8 @@ def in_memory(connection: "DuckDBPyConnection") -> Facts:
     small = {
         name: connection.sql(f"SELECT * FROM facts_{name} ORDER BY {order}").pl()
         for name, order in SMALL_ORDERS.items()
-        if name in NAMED
+        if name in (*NAMED, RECORDS)
     }
     held = connection.sql(f"SELECT {', '.join(HELD)} FROM held").pl()
-    return Facts((Shard(**frames, ordered=True),), **small, held=held)
+    told = records.known(small.pop(RECORDS))
+    return Facts((Shard(**frames, ordered=True),), **small, held=held, reassigned=told)

@@ -4,13 +4,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loanmetrics.facts.lake import (
-    ORDERS,
-    PAR15_SCHEMA,
-    PARQUET,
-    SMALL_ORDERS,
-    Lake,
-)
+from loanmetrics.facts import records
+from loanmetrics.facts.lake import ORDERS, PARQUET, SMALL_ORDERS, Lake
 from loanmetrics.facts.prepare import Intake
 from loanmetrics.facts.quoting import files_like, literal
 from loanmetrics.facts.version import ShardFiles, Version
@@ -58,7 +53,7 @@ def write(
 
 def write_small(connection: "DuckDBPyConnection", lake: Lake, run_id: str) -> dict[str, str]:
     """Write the small tables of a whole extraction; returns their files."""
-    connection.execute(f"CREATE TABLE IF NOT EXISTS facts_par15 ({PAR15_SCHEMA})")
+    records.expect(connection)
     tables = {name: f"SELECT * FROM facts_{name} ORDER BY {order}" for name, order in SMALL_ORDERS.items()}
     tables |= {
         "cells": "SELECT cell, officer_id, region, branch, count(loan) AS loans FROM facts_cells "

@@ -30,7 +30,11 @@ WIDER = {("metric_calculation_log", "duration_seconds"): "numeric(14,6)"}
 FINGERPRINT = Column("row_hash", "bigint", null=False)
 TECHNICAL: dict[str, tuple[Column, ...]] = {LOAN_STATE.name: (FINGERPRINT,)}
 STAMPED = ("created_at", "updated_at")
-DEFAULTS = {("change_log", "xid"): "pg_current_xact_id()", ("team_members", "member_version"): "1"}
+DEFAULTS = {
+    ("change_log", "xid"): "pg_current_xact_id()",
+    ("loan_reassignments", "reassigned_at"): "clock_timestamp()",
+    ("team_members", "member_version"): "1",
+}
 
 # Primary keys that start with loan_id already serve look-ups by loan.
 INDEXES: dict[str, tuple[str, ...]] = {
@@ -45,6 +49,7 @@ INDEXES: dict[str, tuple[str, ...]] = {
     "metric_calculation_log": ("(start_time)", "(calculation_date, calculation_type)"),
     "quarantined_rows": ("(table_name, rule)", "(quarantined_at)"),
     "audit_anchors": ("(kind, reference)",),
+    "loan_reassignments": ("(loan_id, reassignment_id)",),
     "refresh_tokens": ("(family)", "(member_id)", "(expires_at)"),
     "login_attempts": ("(account_hash, attempted_at)", "(address_hash, attempted_at)", "(attempted_at)"),
 }

@@ -25,6 +25,7 @@ MAY_NOT = {
     "reader": [
         *(f"DELETE FROM {table}" for table in (*READ, "change_log", "officer_metrics_daily")),
         "INSERT INTO holidays VALUES ('2026-01-01')",
+        "INSERT INTO loan_reassignments DEFAULT VALUES",
         "UPDATE loans SET loan_amount = 1",
         "SELECT FROM customers",
         "SELECT FROM team_members",
@@ -40,6 +41,8 @@ MAY_NOT = {
         *(f"DELETE FROM {table}" for table in READ),
         "UPDATE loans SET loan_amount = 1",
         "UPDATE par15_snapshots SET par15_exposure = 0",
+        "UPDATE loan_reassignments SET officer_id = NULL",
+        "DELETE FROM loan_reassignments",
         "UPDATE restatements SET before = '{}'",
         "DELETE FROM metric_calculation_log",
         "DELETE FROM schedule_slots",

@@ -20,7 +20,15 @@ from loanmetrics.policy import Policy
 from loanmetrics.settings import Settings
 from loanmetrics.testing import Databases
 from tests.laws.lender import Lender
-from tests.laws.published import assert_day, assert_days, assert_ledger, assert_loans, days, frozen
+from tests.laws.published import (
+    assert_day,
+    assert_days,
+    assert_ledger,
+    assert_loans,
+    assert_records,
+    days,
+    frozen,
+)
 
 POLICY = Policy(min_rank_loans=1, max_quarantine_share=Decimal(1))
 SHARD_LOANS = 1_000
@@ -170,6 +178,7 @@ class Incremental(RuleBasedStateMachine):
         book = self._book(day)
         assert_day(self.url, book)
         assert_ledger(self.url, self.settings.facts_dir)
+        assert_records(book, self.settings.facts_dir)
         if self._is_newest(day):
             assert_loans(self.url, book)
 

@@ -43,6 +43,12 @@ def assert_ledger(url: str, facts: Path) -> None:
     _assert_same(lakes.ledger(lake, lake.current), wanted.sort("day", "branch"))
 
 
+def assert_records(book: Book, facts: Path) -> None:
+    """The newest version of the facts holds whom loans were taken from as one read afresh."""
+    (lake,) = map(Lake, facts.iterdir())
+    assert_frame_equal(lake.facts(lake.current).reassigned, book.facts.reassigned)
+
+
 def assert_days(url: str, book: Book, first: date, before: pl.DataFrame) -> None:
     """Everything of the days from ``first`` to the book's, against these days one by one.
 

@@ -32,6 +32,7 @@ RELEASED = {
     "0007.audit-and-access": "a0d678898dd762cb",
     "0008.partition-grants": "46001347dbd77736",
     "0009.worker": "fa20a5edb9ee68ab",
+    "0010.reassignments": "c8533889694d5215",
 }
 OLDER = [("active_loans", "bigint"), ("total_portfolio", "money")]
 
