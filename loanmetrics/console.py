@@ -231,7 +231,8 @@ def say(line: str) -> None:
 
 
 def note(line: str) -> None:
-    """Something beside the result, on stderr."""
+    """Something beside the result, on stderr, after all that was said before."""
+    sys.stdout.flush()
     sys.stderr.write(f"{line}\n")
 
 

@@ -1,10 +1,45 @@
 """How single values look to people, on a screen and in a notebook alike."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 NOTHING = "-"
-FLOATS = {"points": "{:,.1f}", "seconds": "{:,.1f} s", "number": "{:,.4f}"}
+FLOATS = {"seconds": "{:,.1f} s", "number": "{:,.4f}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a number of a kind is written: ``times`` as large, with so many digits, ``after`` behind it.
+
+    ``finely`` is how many digits it has where parts must be seen to add up.
+    """
+
+    times: int = 1
+    digits: int = 0
+    after: str = ""
+    finely: int = 0
+
+    def write(self, value: float | Decimal) -> str:
+        """One value.
+
+        >>> Form(100, 1, " %").write(0.0312)
+        '3.1 %'
+        """
+        return f"{value * self.times:,.{self.digits}f}{self.after}"
+
+
+# By kind of column: the terminal, notebooks, paper and the dashboard write numbers by these.
+FORMS: Final[Mapping[str, Form]] = {
+    "money": Form(digits=2, finely=2),
+    "ratio": Form(100, 1, " %", finely=2),
+    "points": Form(digits=1, finely=1),
+    "bigint": Form(),
+    "int": Form(),
+    "score": Form(),
+}
 
 
 def cell(value: object, kind: str) -> str:
@@ -17,14 +52,12 @@ def cell(value: object, kind: str) -> str:
         return NOTHING
     match kind, value:
         case "money", int():
-            return f"{Decimal(value) / 100:,.2f}"
-        case "money", _:
-            return f"{value:,.2f}"
-        case "ratio", float():
-            return f"{value * 100:,.1f} %"
+            return FORMS[kind].write(Decimal(value) / 100)
+        case ("money", Decimal() | float() as number) | (("ratio" | "points"), float() as number):
+            return FORMS[kind].write(number)
         case (("bigint" | "int" | "score"), _):
             return f"{value:,}"
-        case ("seconds", _) | (("points" | "number"), float()):
+        case ("seconds", _) | ("number", float()):
             return FLOATS[kind].format(value)
     return _plain(value)
 

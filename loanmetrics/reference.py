@@ -68,7 +68,7 @@ def _number(value: float | None) -> str:
 
 
 def _measures(catalogue: Catalogue) -> Iterator[str]:
-    yield "| measure | unit | meaning | per loan | |\n|---|---|---|---|---|"
+    yield "| measure | title | unit | meaning | per loan | |\n|---|---|---|---|---|---|"
     later = {
         measure.name: f"; for revision {it.revision} of {name} only"
         for name, every in catalogue.revisions.items()
@@ -81,7 +81,9 @@ def _measures(catalogue: Catalogue) -> Iterator[str]:
 
 def _row(measure: Measure, note: str) -> str:
     how = f"{KINDS[measure.kind]}{note}"
-    return f"| {measure.name} | {measure.unit} | {measure.about} | `{measure.sql}` | {how} |"
+    return (
+        f"| {measure.name} | {measure.title} | {measure.unit} | {measure.about} | `{measure.sql}` | {how} |"
+    )
 
 
 def _column(named: tuple[str, str]) -> str:

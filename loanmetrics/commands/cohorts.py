@@ -181,7 +181,8 @@ def _wide(rows: "pl.DataFrame", by: By, title: str, down: str, across: str, shar
     from loanmetrics.engine.wide import wide
 
     console.say(f"{title}\n")
-    for group, lines in wide(rows, down, across, share, size):
+    kept = rows.drop("officer_name", strict=False)
+    for group, lines in wide(kept, down, across, share, size):
         if by is not By.BOOK:
             console.say(f"{by} {group}")
         console.show_rows(

@@ -1,6 +1,6 @@
 """Figures of one day, or of many."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,12 +94,19 @@ def backfill(
     chosen = shared.policy(settings, policy)
     today = shared.today(chosen)
     begin, end = (shared.computable(day.date(), today) for day in (first, last))
-    for month in job.backfill(settings, begin, end, chosen, again=pauses()):
+    for month in job.backfill(settings, begin, end, chosen, again=pauses(), begins=_tell_days):
         told = ", ".join(f"{table} {rows:,}" for table, rows in month.changed.items() if rows)
         console.say(
             f"{month.first} to {month.last}: {told or 'nothing changed'} in {month.seconds:.1f} s ({month.run_id})"
         )
         _print_breaks(month.breaks)
+
+
+def _tell_days(first: date, last: date) -> None:
+    from loanmetrics import console
+
+    days = (last - first).days + 1
+    console.note(f"{first} to {last}: computing {days} {'day' if days == 1 else 'days'} ...")
 
 
 def _print_compute(made: "ComputeReport") -> None:

@@ -111,6 +111,7 @@ def _print_since(since: "Since", made: "Explained") -> None:
     from loanmetrics import console
     from loanmetrics.engine.diff.told import Changed, changed
     from loanmetrics.jobs import catalogue
+    from loanmetrics.jobs.window import window
 
     kinds = catalogue.kinds()
 
@@ -132,6 +133,8 @@ def _print_since(since: "Since", made: "Explained") -> None:
         console.say(f"nothing of it changed since {since.day}")
     for figure in found:
         console.show_rows(rows(figure), {"": "text"})
+        if told := window(figure):
+            console.say(told)
         console.say("")
     if len(since.parts) > 1:
         _print_parts(since)

@@ -23,7 +23,11 @@ Revision = Annotated[
         metavar="METRIC=N", help="Add a metric by another revision of its formula; may be repeated."
     ),
 ]
-Worst = Annotated[int | None, typer.Option(min=1, help="Only the N lowest risk scores, lowest first.")]
+Worst = Annotated[
+    int | None,
+    typer.Option(min=1, help="Only the N lowest risk scores of those who have a rank, lowest first."),
+]
+WorstBranch = Annotated[int | None, typer.Option(min=1, help="Only the N lowest risk scores, lowest first.")]
 
 
 @show.command()
@@ -42,12 +46,17 @@ def officers(
     output: Output = None,
 ) -> None:
     """One row per officer, as last published (or as of a day)."""
+    from loanmetrics import console
     from loanmetrics.jobs import show as job
 
     choice = job.Choice(branch, band, sort, worst, job.read(revision or ()))
     found = job.officers(shared.settings(), shared.day(as_of), choice, why=why)
     added = [*job.called(choice), *([job.WHY] if why else [])]
     shared.print_frame(found.rows, columns, format_, output, asked=added, about=found.about)
+    if found.passed_over:
+        console.note(
+            f"left out, though as low: {found.passed_over:,} with too few loans for a rank, or no officer"
+        )
 
 
 @show.command()
@@ -56,7 +65,7 @@ def branches(
     branch: Branch = None,
     band: Band = None,
     sort: Sort = None,
-    worst: Worst = None,
+    worst: WorstBranch = None,
     revision: Revision = None,
     columns: Columns = "",
     format_: FormatOption = None,

@@ -54,6 +54,7 @@ def _metric(metric: Metric) -> Iterator[tuple[str, str]]:
 
 
 def _measure(measure: Measure) -> Iterator[tuple[str, str]]:
+    yield "title", measure.title
     yield "means", measure.about
     yield "unit", measure.unit
     yield "per loan", measure.sql

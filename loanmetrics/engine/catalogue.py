@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from loanmetrics.engine import metrics as folder
 from loanmetrics.engine.measures import LOAN_COLUMNS, MEASURES
-from loanmetrics.engine.metric import Measure, Metric, Unit, names_in
+from loanmetrics.engine.metric import Measure, Metric, Unit, in_words, names_in
 from loanmetrics.errors import UsageError, suggest, unknown
 from loanmetrics.policy import Policy
 
@@ -47,6 +47,16 @@ class Catalogue:
     def _in_force(self, metric: Metric, policy: Policy, day: date) -> Metric:
         wanted = policy.revision(metric.name, day)
         return next((it for it in self.revisions.get(metric.name, ()) if it.revision == wanted), metric)
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What every measure and metric is called."""
+        measures = {measure.name: measure.title for measure in self.measures.values()}
+        return measures | {metric.name: metric.title for metric in self.metrics.values()}
+
+    def in_words(self, formula: str) -> str | None:
+        """A formula by titles, where it is plain arithmetic."""
+        return in_words(formula, self.titles)
 
     @cached_property
     def columns(self) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 Unit = Literal["money", "count", "ratio", "score", "flag", "rank"]
 Kind = Literal["sum", "distinct", "distinct_cell"]
 
+GUARD = re.compile(r"NULLIF\((\w+), 0(?:\.0)?\)")
+NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 SQL_WORDS = frozenset(
     "CASE WHEN THEN ELSE END AND OR NOT NULL IS IN BETWEEN COALESCE NULLIF LEAST GREATEST TRUE FALSE".split()
 )
@@ -19,8 +21,32 @@ def names_in(sql: str) -> tuple[str, ...]:
     >>> names_in("a / NULLIF(b + a, 0)")
     ('a', 'b')
     """
-    words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*", sql)
+    words = NAME.findall(sql)
     return tuple(dict.fromkeys(word for word in words if word.upper() not in SQL_WORDS))
+
+
+def in_words(sql: str, titles: Mapping[str, str]) -> str | None:
+    """A formula as people write it, by titles; None if it is no plain arithmetic of what has one.
+
+    That nothing is divided by nothing goes without saying.
+
+    >>> in_words("1 - a / NULLIF(b, 0)", {"a": "Paid", "b": "Due"})
+    '1 \u2212 Paid \xf7 Due'
+    """
+    plain = GUARD.sub(r"\1", sql)
+    if not set(NAME.findall(plain)) <= titles.keys():
+        return None
+    signs = plain.replace(" - ", " \u2212 ").replace(" * ", " \xd7 ").replace(" / ", " \xf7 ")
+    return NAME.sub(lambda word: titles[word[0]], signs)
+
+
+def titled(name: str) -> str:
+    """What a name without a title of its own is called.
+
+    >>> titled("fees_due")
+    'Fees due'
+    """
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +62,10 @@ class Measure:
     about: str
     unit: Unit
     kind: Kind = "sum"
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", self.title or titled(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +99,10 @@ class Term:
     name: str
     weight: int
     share: str
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", self.title or titled(self.name))
 
     @property
     def points(self) -> str:

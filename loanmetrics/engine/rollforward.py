@@ -49,9 +49,12 @@ MOVES: Final[dict[str, str]] = {
     WRITTEN_OFF: "The loan was written off and left the book.",
     REOPENED: "The loan had left the book and is back: a payment was reversed.",
     CAME_TO_COUNT: "A payment, an installment or the loan came into the days that the measure looks at.",
-    CEASED_TO_COUNT: "A payment, an installment or the loan left the days that the measure looks at.",
+    CEASED_TO_COUNT: "A payment, an installment or the loan left the days that the measure looks at: "
+    "it grew old, which makes nothing better or worse.",
     AGED: "Days went by on the book, for a measure that counts them.",
 }
+# Causes that their names alone would not tell.
+TITLES: Final = {CAME_TO_COUNT: "Came into the window", CEASED_TO_COUNT: "Left the window"}
 # A measure over nothing but these is a stock: how the book stands at the end of the day.
 STANDING: Final = frozenset(("on_book", "dpd", "outstanding", "principal_outstanding"))
 # A measure over these counts days: time alone adds to it.

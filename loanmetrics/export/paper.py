@@ -9,6 +9,7 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace, TTFFont
 
+from loanmetrics.formatting import FORMS
 from loanmetrics.tables import MINOR_PER_UNIT
 
 SANS: Final = "sans"
@@ -137,10 +138,8 @@ def said(value: object, kind: str) -> str:
                 if value >= 0
                 else f"-{said(-value, kind)}"
             )
-        case "ratio", float() | int():
-            return f"{value * 100:,.1f} %"
-        case "points", float() | int():
-            return f"{value:,.1f}"
+        case (("ratio" | "points"), float() | int()):
+            return FORMS[kind].write(value)
         case _, bool():
             return "yes" if value else "no"
         case _, int():

@@ -74,7 +74,7 @@ def _points(paper: Paper, sheet: Sheet) -> None:
     for term in sorted(sheet.points, key=lambda term: -term.lost):
         y = paper.get_y()
         paper.write_in()
-        paper.cell(36, 4.8, paper.fit(term.term.replace("_", " "), 36))
+        paper.cell(36, 4.8, paper.fit(term.term, 36))
         left = paper.get_x()
         paper.set_fill_color(*PALE)
         paper.rect(left, y + 1, BAR, 2.8, style="F")

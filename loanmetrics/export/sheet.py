@@ -27,7 +27,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """What one term of the score costs, of how many points at most, and the share that it is of."""
+    """What one term of the score, by its title, costs, of how many points at most, and the share that it is of."""
 
     term: str
     lost: float

@@ -1,6 +1,6 @@
 """Many days, source to published: every day's rows from one pass over the timeline, month by month."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -63,19 +63,26 @@ class Days:
 
 
 def backfill(
-    settings: Settings, first: date, last: date, policy: Policy, *, again: Iterable[object] = ()
+    settings: Settings,
+    first: date,
+    last: date,
+    policy: Policy,
+    *,
+    again: Iterable[object] = (),
+    begins: Callable[[date, date], None] = lambda *_: None,
 ) -> Iterator[Month]:
     """Publish every day from ``first`` to ``last`` as it is known now, one transaction per month.
 
     Figures that were published otherwise are kept in ``restatements``. Killed, it is simply run again: what stands
-    already is not written twice. While the database is away, one more try for each of ``again``.
+    already is not written twice. While the database is away, one more try for each of ``again``. ``begins`` is told the
+    days of each month before they are computed.
     """
     if first > last:
         raise UsageError(f"{first} is after {last}", "give --from before --to")
     tries = iter(again)
     while True:
         try:
-            for month in _published(settings, first, last, policy):
+            for month in _published(settings, first, last, policy, begins):
                 first = month.last + timedelta(days=1)
                 yield month
             return
@@ -83,11 +90,14 @@ def backfill(
             give_up_or_go_on(error, tries)
 
 
-def _published(settings: Settings, first: date, last: date, policy: Policy) -> Iterator[Month]:
+def _published(
+    settings: Settings, first: date, last: date, policy: Policy, begins: Callable[[date, date], None]
+) -> Iterator[Month]:
     with at_work(settings, "loanmetrics backfill") as place:
         version: Version | None = None
         for begin, end in _stretches(first, last, policy):
             began = perf_counter()
+            begins(begin, end)
             with (
                 place.run("backfill", end, policy) as this,
                 executor(settings, place.lake.folder) as pool,

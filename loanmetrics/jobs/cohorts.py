@@ -24,8 +24,10 @@ from loanmetrics.jobs.days import ALL, Where, book_of, of_cells
 from loanmetrics.jobs.drilldown import knowledge
 from loanmetrics.jobs.running import lake_of
 from loanmetrics.settings import Settings
+from loanmetrics.store.reading import officer_names
 from loanmetrics.store.session import connect
 
+OFFICER = "officer_id"
 # What is asked of the loans of a book; by shard, where the executor says.
 Question = Callable[[Book, Executor], pl.DataFrame]
 
@@ -92,9 +94,12 @@ def adjusted(metric: str, by: str, traits: Sequence[str]) -> Question:
 
 
 def shown(settings: Settings, question: Question, as_of: date | None, where: Where = ALL) -> Cohorts:
-    """The answer of a day, the newest published by default."""
+    """The answer of a day, the newest published by default, officers by name where it keeps them apart."""
     with opened(settings) as url, connect(url, "loanmetrics show") as connection:
-        return answered(settings, connection, lake_of(settings, connection), question, as_of, where)
+        made = answered(settings, connection, lake_of(settings, connection), question, as_of, where)
+        return (
+            replace(made, rows=with_officers(connection, made.rows)) if OFFICER in made.rows.columns else made
+        )
 
 
 def answered(
@@ -109,6 +114,14 @@ def answered(
     run_id, book = known_book(connection, lake, as_of, where)
     with ThreadPoolExecutor(settings.readers) as pool:
         return Cohorts(book.as_of, run_id, question(book, pool), book.policy.hash)
+
+
+def with_officers(connection: psycopg.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with ``officer_name`` behind ``officer_id``; null where no officer is named."""
+    names = officer_names(connection, rows[OFFICER].drop_nulls().unique().to_list())
+    named = rows.join(names, on=OFFICER, how="left", maintain_order="left")
+    behind = rows.columns.index(OFFICER) + 1
+    return named.select(*rows.columns[:behind], "officer_name", *rows.columns[behind:])
 
 
 def known_book(
@@ -128,10 +141,10 @@ def known_book(
 
 def insist(book: Book, where: Where) -> None:
     """Refuse names that nobody has."""
-    given = {"officer_id": where.officer_id, "region": where.region, "branch": where.branch}
+    given = {OFFICER: where.officer_id, "region": where.region, "branch": where.branch}
     for column, names in given.items():
         known = book.facts.cells[column].unique().to_list()
-        if column == "officer_id":
+        if column == OFFICER:
             known += book.facts.officers[column].to_list()
         for name in names:
             if name not in known:

@@ -45,6 +45,8 @@ class Term:
     weight: int
     share: str
     lost: float
+    title: str
+    in_words: str | None
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,11 @@ class Since:
 
 @dataclass(frozen=True)
 class Explained:
-    """One figure of one officer: its value and band, what it is made of, its loans."""
+    """One figure of one officer: its value and band, what it is made of, its loans. ``in_words``: the formula."""
 
     officer_id: str
     metric: Metric
+    in_words: str | None
     day: date
     run_id: str
     value: float | int | bool | None
@@ -116,6 +119,7 @@ def explained(
     return Explained(
         officer_id,
         metric,
+        catalogue.in_words(metric.formula),
         day,
         stamp.run_id,
         row[name][0],
@@ -168,15 +172,18 @@ def movements(made: Since, figure: str) -> pl.DataFrame:
 def causes(made: Since) -> pl.DataFrame:
     """Every figure that moved, before and after, and what each kind of cause did to it, in units.
 
-    ``loan_id`` and ``event`` tell where a cause did most.
+    ``largest`` is the most that one loan and event did of a cause, ``loan_id`` and ``event`` tell which.
     """
     schema = {
         **dict.fromkeys(("figure", "cause", "loan_id", "event"), pl.String()),
-        **dict.fromkeys(("before", "after", "effect"), EXACT),
+        **dict.fromkeys(("before", "after", "effect", "largest"), EXACT),
         "times": pl.Int64(),
     }
     rows = [
-        (it.name, cause.name, cause.loan_id, cause.event, it.before, it.after, cause.effect, cause.times)
+        (
+            *(it.name, cause.name, cause.loan_id, cause.event),
+            *(it.before, it.after, cause.effect, cause.largest, cause.times),
+        )
         for it in changed(in_units(made.causes, kinds()))
         for cause in it.causes
     ]
@@ -244,7 +251,10 @@ def _terms(metric: Metric, row: pl.DataFrame, catalogue: Catalogue) -> tuple[Ter
     if not metric.terms or row[metric.name][0] is None:
         return ()
     lost: Mapping[str, Any] = points(row, metric.name, catalogue).row(0, named=True)
-    return tuple(Term(term.name, term.weight, term.share, lost[term.name]) for term in metric.terms)
+    return tuple(
+        Term(term.name, term.weight, term.share, lost[term.name], term.title, catalogue.in_words(term.share))
+        for term in metric.terms
+    )
 
 
 def _since(

@@ -99,7 +99,7 @@ def sheet(desk: Desk, told: Reading, officer_id: str, asked: Mapping[str, object
         headline=_figure(told.catalogue, "risk_score", found.row),
         facts=list(_facts(found, told)),
         figures=[_figure(told.catalogue, name, found.row) for name in FIGURES if name in found.row],
-        points=[Points(it["term"], it["lost"], it["weight"], it["share"]) for it in found.terms or ()],
+        points=[Points(it["title"], it["lost"], it["weight"], it["share"]) for it in found.terms or ()],
         lines=[_line(told.catalogue, name, found) for name in LINES],
         limits=_limits(told.catalogue),
         columns=LOANS,
@@ -110,6 +110,16 @@ def sheet(desk: Desk, told: Reading, officer_id: str, asked: Mapping[str, object
         turns=_turns(told),
     )
     return made, about
+
+
+def moved(score: int, was: int, day: date) -> str:
+    """Which way the risk score went, and no more: old evidence may have left its window.
+
+    >>> moved(57, 61, date(2026, 6, 23))
+    'the risk score was 61 on 2026-06-23: down 4'
+    """
+    change = f"{'up' if score > was else 'down'} {abs(score - was)}" if score != was else "the same"
+    return f"the risk score was {was} on {day}: {change}"
 
 
 def _place(row: Mapping[str, Any]) -> str:
@@ -125,7 +135,7 @@ def _facts(found: Officer, told: Reading) -> Iterator[tuple[str, str]]:
     yield "policy", told.stamp.policy().hash
     if found.trend and found.previous:
         before = told.day - timedelta(told.stamp.policy().roll_days)
-        yield "trend", f"{found.trend}: the risk score was {found.previous['risk_score']} on {before}"
+        yield "moved", moved(found.row["risk_score"], found.previous["risk_score"], before)
     assignee = f", {found.row['assignee']}" if found.row["assignee"] else ""
     yield "audit", f"{found.row['audit_status']}{assignee}"
 
@@ -136,7 +146,7 @@ def _figure(catalogue: Catalogue, name: str, row: Mapping[str, Any]) -> Figure:
     metric = catalogue.metrics.get(name)
     if metric is None:
         measure = catalogue.measures[name]
-        return Figure(name.replace("_", " ").capitalize(), row[name], measure.unit, measure.about)
+        return Figure(measure.title, row[name], measure.unit, measure.about)
     band = row[metric.band_column] if metric.bands else ""
     return Figure(metric.title, row[name], metric.unit, _about(metric), band, metric.formula)
 

@@ -112,7 +112,10 @@ def _terms(row: pl.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]] | No
         return None
     lost = points(row, "risk_score", catalogue).row(0, named=True)
     return [
-        {"term": term.name, "weight": term.weight, "lost": lost[term.name], "share": term.share}
+        {
+            **{"term": term.name, "title": term.title, "weight": term.weight, "lost": lost[term.name]},
+            **{"share": term.share, "in_words": catalogue.in_words(term.share)},
+        }
         for term in catalogue.metric("risk_score").terms
     ]
 

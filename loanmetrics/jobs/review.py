@@ -12,7 +12,7 @@ from loanmetrics.engine.review.hits import hits
 from loanmetrics.engine.review.rule import chosen
 from loanmetrics.engine.review.rules.duplicate import RULE as ENTERED_TWICE
 from loanmetrics.engine.review.tally import review
-from loanmetrics.jobs.cohorts import Cohorts, Question, answered, insist, keys_of
+from loanmetrics.jobs.cohorts import Cohorts, Question, answered, insist, keys_of, with_officers
 from loanmetrics.jobs.database import opened
 from loanmetrics.jobs.days import ALL, Where
 from loanmetrics.jobs.running import lake_of
@@ -43,7 +43,7 @@ def told(settings: Settings, rule: str | None, as_of: date | None, where: Where 
     question = found(rule)
     with opened(settings) as url, connect(url, "loanmetrics review") as connection:
         made = answered(settings, connection, lake_of(settings, connection), question, as_of, where)
-        return replace(made, rows=with_references(connection, made.rows))
+        return replace(made, rows=with_officers(connection, with_references(connection, made.rows)))
 
 
 def with_references(connection: psycopg.Connection, found: pl.DataFrame) -> pl.DataFrame:

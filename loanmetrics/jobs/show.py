@@ -1,7 +1,7 @@
 """Published figures, filtered and sorted for people."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import polars as pl
@@ -19,6 +19,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.store.publish import read_branches, read_officers
 from loanmetrics.store.reading import Stamp
 from loanmetrics.store.session import connect
+from loanmetrics.tables import UNASSIGNED
 
 __all__ = ("WHY", "Choice", "Shown", "branches", "called", "officers", "read")
 
@@ -38,10 +39,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Shown:
-    """Rows, and what they are."""
+    """Rows, and what they are. ``passed_over``: how many scores as low are not among the worst."""
 
     rows: pl.DataFrame
     about: About
+    passed_over: int = 0
 
 
 def called(choice: Choice) -> list[str]:
@@ -56,7 +58,7 @@ def officers(settings: Settings, as_of: date | None, choice: Choice, *, why: boo
     if why:
         catalogue = load(stamp.policy(), rows["calculation_date"][0])
         found = found.with_columns(costliest(found, "risk_score", catalogue).alias(WHY))
-    return Shown(found, _about("Officers", rows, stamp, choice))
+    return Shown(found, _about("Officers", rows, stamp, choice), _passed_over(rows, found, choice))
 
 
 def branches(settings: Settings, as_of: date | None, choice: Choice) -> Shown:
@@ -102,8 +104,29 @@ def _chosen(rows: pl.DataFrame, choice: Choice, key: list[str]) -> pl.DataFrame:
             rows = rows.filter(pl.col(name) == value)
     rows = rows.sort(key, maintain_order=True)
     if worst is not None:
-        rows = rows.sort("risk_score", nulls_last=True, maintain_order=True).head(worst)
+        rows = to_look_at(rows).sort("risk_score", nulls_last=True, maintain_order=True).head(worst)
     return _sorted(rows, sort) if sort else rows
+
+
+def to_look_at(rows: pl.DataFrame) -> pl.DataFrame:
+    """Those rows that name somebody whose score can be held to others': no row without an owner, none without a rank.
+
+    Of a lender so small that nobody has a rank, everybody.
+    """
+    if "rank" not in rows.columns:
+        return rows
+    owned = rows.filter(pl.col("officer_id") != UNASSIGNED)
+    ranked = owned.filter(pl.col("rank").is_not_null())
+    return owned if ranked.is_empty() else ranked
+
+
+def _passed_over(rows: pl.DataFrame, found: pl.DataFrame, choice: Choice) -> int:
+    if choice.worst is None or found.is_empty():
+        return 0
+    lower = _chosen(rows, replace(choice, worst=None), ["officer_id"]).filter(
+        pl.col("risk_score") < found["risk_score"].max()
+    )
+    return len(lower.join(found, on="officer_id", how="anti"))
 
 
 def _sorted(rows: pl.DataFrame, sort: str) -> pl.DataFrame:

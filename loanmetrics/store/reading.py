@@ -11,7 +11,7 @@ from psycopg import sql
 
 from loanmetrics.policy import Policy
 from loanmetrics.store.frames import fetch
-from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS
+from loanmetrics.tables import BRANCH_METRICS, OFFICER_METRICS, UNASSIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,15 @@ def channels(connection: psycopg.Connection, officer_ids: Sequence[str] | None =
     return pl.DataFrame(rows, schema={"officer_id": pl.String(), "channel": pl.String()}, orient="row")
 
 
+def officer_names(connection: psycopg.Connection, officer_ids: Sequence[str]) -> pl.DataFrame:
+    """What these officers are called; those who are not listed, or have no name, are left out."""
+    rows = connection.execute(
+        "SELECT officer_id, officer_name FROM officers WHERE officer_id = ANY(%s) AND officer_name IS NOT NULL",
+        [list(officer_ids)],
+    ).fetchall()
+    return pl.DataFrame(rows, schema={"officer_id": pl.String(), "officer_name": pl.String()}, orient="row")
+
+
 def officer_series(
     connection: psycopg.Connection, first: date, last: date, wanted: Sequence[str], officer_ids: Sequence[str]
 ) -> pl.DataFrame:
@@ -94,7 +103,10 @@ def choices(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
     return {
         "branches": [{"branch": branch, "region": region} for branch, region in branches],
         "officers": [
-            {"officer_id": officer_id, "officer_name": name, "branch": branch}
+            {
+                **{"officer_id": officer_id, "officer_name": name, "branch": branch},
+                "person": officer_id != UNASSIGNED,
+            }
             for officer_id, name, branch in officers
         ],
     }

@@ -13,6 +13,9 @@ import pytest
 from loanmetrics.engine.diff.causes import CAUSES
 from loanmetrics.engine.kinds import TRAITS
 from loanmetrics.engine.rollforward import MOVES
+from loanmetrics.formatting import cell
+from loanmetrics.jobs import catalogue
+from loanmetrics.tables import UNASSIGNED
 from tests import support
 from tests.api.conftest import Api
 
@@ -50,6 +53,9 @@ def test_movements_are_the_causes_loan_by_loan(api: Api, officer: str, metric: s
         }
         for cause in figure["causes"]:
             effects = told[cause["cause"]]
+            of_it = [(row["loan_id"], row["effect"]) for row in rows if row["cause"] == cause["cause"]]
+            assert (cause["loan_id"], cause["largest"]) in of_it
+            assert cause["largest"] is None or abs(cause["largest"]) == abs(of_it[0][1])
             if cause["effect"] is not None:
                 total = sum(Decimal(str(effect)) for effect in effects)
                 assert abs(total - Decimal(str(cause["effect"]))) < Decimal("1e-9")
@@ -66,7 +72,7 @@ def test_causes_and_mix_are_those_of_the_explanation(api: Api, officer: str, met
         mine = [row for row in rows if row["figure"] == figure["figure"]]
         assert mine == whole(api, f"{base}/causes", f"{asked}&figure={figure['figure']}")
         assert {(row["before"], row["after"]) for row in mine} == {(figure["before"], figure["after"])}
-        fields = ("cause", "effect", "times", "loan_id", "event")
+        fields = ("cause", "effect", "times", "loan_id", "event", "largest")
         told_here = {cause["cause"]: cause for cause in figure["causes"]}
         assert {row["cause"]: {name: row[name] for name in fields} for row in mine} == told_here
         assert len(mine) == len(told_here)
@@ -170,6 +176,31 @@ def test_some_officers_are_held_against_the_whole_book(api: Api) -> None:
         assert found == rows[:3]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cohorts/certainty?metric=fimr",
+        "/cohorts/peers?metric=fimr",
+        "/cohorts/vintages?by=officer",
+        "/cohorts/roll-matrix?by=officer",
+        "/review/rates?rule=backdated",
+        "/review/hits?rule=backdated",
+    ],
+)
+def test_whoever_is_listed_is_listed_by_name(api: Api, path: str) -> None:
+    officers = whole(api, "/metrics/officers", "")
+    names = {row["officer_id"]: row["officer_name"] or "" for row in officers}
+    text = api.get(f"{path}&format=csv").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len({row["officer_id"] for row in rows}) > 5
+    assert [row["officer_name"] for row in rows] == [names[row["officer_id"]] for row in rows]
+
+
+def test_a_branch_has_no_officers_name(api: Api) -> None:
+    rows = whole(api, "/cohorts/peers", "metric=fimr&by=branch")
+    assert {(row["officer_id"], row["officer_name"]) for row in rows} == {(None, None)}
+
+
 def test_peers_are_told_apart_by_the_traits_asked_for(api: Api) -> None:
     usual = whole(api, "/cohorts/peers", "metric=par7")
     named = {trait: whole(api, "/cohorts/peers", f"metric=par7&trait={trait}") for trait in TRAITS}
@@ -183,10 +214,25 @@ def test_peers_are_told_apart_by_the_traits_asked_for(api: Api) -> None:
     assert [it["field"] for it in refused] == ["trait"]
 
 
+def test_numbers_are_written_as_in_the_terminal(api: Api) -> None:
+    options = api.get("/filters/options").json["data"]
+    units = {it["unit"]: it for it in options["units"]}
+    ayr = next(it for it in options["metrics"] if it["name"] == "ayr")
+    form = units[ayr["unit"]]
+    written = f"{0.002112 * form['times']:.{form['digits']}f}{form['after']}"
+    assert written == cell(0.002112, catalogue.kinds()["ayr"]) == "0.2 %"
+    assert {it["unit"] for it in (*options["metrics"], *options["measures"])} <= {*units, "flag"}
+
+
 def test_the_options_say_what_everything_means(api: Api) -> None:
     options = api.get("/filters/options").json["data"]
     measures = {it["name"]: it["about"] for it in options["measures"]}
     assert measures["first_miss_count"]
+    titles = {it["name"]: it["title"] for it in (*options["measures"], *options["causes"])}
+    assert titles["first_miss_count"] == "First installments missed"
+    assert titles["ceased_to_count"] == "Left the window"
+    nobody = [it["officer_id"] for it in options["officers"] if not it["person"]]
+    assert nobody == [UNASSIGNED]
     assert {it["name"] for it in options["causes"]} == {*CAUSES, *MOVES}
     for metric in options["metrics"]:
         status = api.get(f"/cohorts/certainty?metric={metric['name']}&per_page=1").status_code

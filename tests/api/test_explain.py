@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,8 @@ def test_the_terms_of_a_score(api: Api, officer: str) -> None:
     found = api.get(f"/metrics/officers/{officer}/explanation").json["data"]
     assert (found["metric"], found["officer_id"]) == ("risk_score", officer)
     assert round(100 - sum(term["lost"] for term in found["terms"])) == found["value"]
+    terms = {term["term"]: (term["title"], term["in_words"]) for term in found["terms"]}
+    assert terms["waivers"] == ("Waivers", "Waivers \xf7 Falling due in the days ahead")
     assert found["since"] is None
     assert len(found["loans"]) == min(20, found["total_loans"])
 
@@ -37,6 +40,12 @@ def test_numerator_and_denominator_are_the_published_ones(api: Api, officer: str
         assert sum(Decimal(str(loan[name])) for loan in found["loans"]) == Decimal(str(value))
 
 
+def left_its_window(figure: dict[str, Any]) -> bool:
+    change = figure["change"] or 0
+    old = sum(cause["effect"] or 0 for cause in figure["causes"] if cause["cause"] == "ceased_to_count")
+    return bool(old * change > 0 and 2 * abs(old) >= abs(change))
+
+
 @pytest.mark.parametrize("metric", [name for name in load().metrics if name != "had_float_gap"])
 def test_effects_sum_exactly_to_the_change(api: Api, officer: str, metric: str) -> None:
     asked = f"/metrics/officers/{officer}/explanation?metric={metric}&start_date={BEFORE}"
@@ -46,6 +55,7 @@ def test_effects_sum_exactly_to_the_change(api: Api, officer: str, metric: str) 
         if figure["change"] is not None:
             effects = sum(Decimal(str(cause["effect"])) for cause in figure["causes"])
             assert abs(effects - Decimal(str(figure["change"]))) < Decimal("1e-9")
+        assert (figure["window"] is not None) == left_its_window(figure)
     if since["mix"]:
         [moved] = [it for it in since["figures"] if it["figure"] == metric]
         assert sum(it["rate"] + it["mix"] for it in since["mix"]) == pytest.approx(float(moved["change"]))

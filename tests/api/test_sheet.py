@@ -31,7 +31,10 @@ def test_the_figures_are_those_of_the_resource(api: Api, officer_id: str) -> Non
     assert f"{current['portfolio_total']:,.2f}" in text
     assert f"{current['fimr'] * 100:,.1f} %" in text
     assert current["risk_band"] in text and str(current["risk_score"]) in text
+    was = told["data"]["metrics"]["previous"]["risk_score"]
+    assert f"the risk score was {was} on " in text and told["data"]["metrics"]["trend"] not in text
     for point in told["data"]["explanation"]["points"]:
+        assert point["title"] in text
         assert f"{point['lost']:.2f}" in text
     assert f"{100 - told['data']['explanation']['lost']:.2f}, before rounding" in text
     assert f"{FIRST} to {support.SAMPLE_DAY}, 11 published days" in text

@@ -52,7 +52,7 @@ def test_a_figure_from_opening_to_closing_to_the_loans_and_their_accounts(dashbo
     page.click("#compare")
     page.wait_for_selector("svg.chart[role=img]")
     page.click("#figure-overdue_15d_amount")
-    page.wait_for_selector("h3:has-text('Overdue 15d amount')")
+    page.wait_for_selector("h3:has-text('Overdue balance, 15 days')")
     table = "[aria-label='Roll-forward']"
     values = [amount(text) for text in cells(page, 2, table)]
     assert len(values) > 3
@@ -184,7 +184,7 @@ def test_rows_of_a_roll_matrix_add_up_to_the_whole(dashboard: Dashboard) -> None
             assert (whole, together) == ("0", NONE)
             continue
         seen += 1
-        assert together == "100.0%"
+        assert together == "100.0\xa0%"
         assert sum(int(count.replace(",", "")) for _, count in shares) == int(whole.replace(",", ""))
         off = sum(percents([share for share, _ in shares]), Decimal(0)) - 100
         assert abs(off) <= Decimal("0.05") * len(shares)
@@ -275,11 +275,11 @@ def test_definitions_come_by_keyboard_and_go(dashboard: Dashboard) -> None:
     page.keyboard.press("Shift+Tab")
     page.wait_for_selector("#tip:not([hidden])")
     assert page.evaluate("document.activeElement.getAttribute('aria-describedby')") == "tip"
-    assert "total_yield" in page.inner_text("#tip")
+    assert "Yield this month \xf7 Overdue balance" in page.inner_text("#tip")
     page.keyboard.press("Escape")
     page.wait_for_selector("#tip", state="hidden")
     page.hover("#sort-fimr")
-    page.wait_for_selector("#tip:has-text('first_miss_count')")
+    page.wait_for_selector("#tip:has-text('First installments missed')")
     dashboard.picture("definition")
 
 

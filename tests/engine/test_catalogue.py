@@ -87,6 +87,18 @@ def test_formulas_keep_to_what_both_engines_share(formula: str) -> None:
     assert not any(word in formula.upper() for word in ("ROUND", "//", "%", "FLOOR", "CEIL"))
 
 
+def test_people_read_titles_and_no_names() -> None:
+    catalogue = everything()
+    titles = [*catalogue.titles.values(), *(term.title for metric in EVERY for term in metric.terms)]
+    assert all(title[:1].isupper() and "_" not in title for title in titles)
+    assert len(set(catalogue.titles.values())) == len(catalogue.titles)
+    shares = [term.share for metric in EVERY for term in metric.terms]
+    assert None not in map(catalogue.in_words, shares)
+    words = [catalogue.in_words(metric.formula) for metric in EVERY]
+    assert sum(told is not None for told in words) > len(words) / 2
+    assert not any("_" in told for told in words if told)
+
+
 def test_bands_partition_the_line() -> None:
     for metric in EVERY:
         if metric.bands:

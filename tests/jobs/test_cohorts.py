@@ -51,7 +51,7 @@ def test_who_stands_out_on_the_screen(run: Cli, published: str) -> None:
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
     assert [line[0] for line in lines if line and line[0] in ("O1", "O2")] == ["O2", "O1"]
-    assert next(line for line in lines if line[:1] == ["O1"])[1:4] == ["33.3", "%", "3"]
+    assert next(line for line in lines if line[:1] == ["O1"])[1:5] == ["Ada", "33.3", "%", "3"]
     assert next(line for line in lines if line[:1] == ["O1"])[-2:] == ["too", "few"]
 
 
@@ -59,8 +59,8 @@ def test_who_stands_out_of_loans_of_the_same_kinds(run: Cli, published: str, tmp
     code, out, err = run(published, "show", "peers", "fimr", "--trait", "region")
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
-    assert lines[0][:5] == ["officer_id", "value", "expected", "relative", "adjusted"]
-    assert next(line for line in lines if line[:1] == ["O1"])[1:3] == ["33.3", "%"]
+    assert lines[0][:5] == ["officer_id", "officer_name", "value", "expected", "relative"]
+    assert next(line for line in lines if line[:1] == ["O1"])[1:4] == ["Ada", "33.3", "%"]
     file = tmp_path / "peers.json"
     assert run(published, "show", "peers", "fimr", "--by", "book", "--output", str(file))[0] == 0
     (row,) = json.loads(file.read_text())

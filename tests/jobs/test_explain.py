@@ -64,6 +64,18 @@ def test_from_one_day_to_another(run: Cli, two_days: str) -> None:
     assert moved == {"rolled_worse": "+1,450.00", "fell_behind": "+600.00"}
 
 
+def test_old_evidence_that_left_its_window_is_told_as_such(run: Cli, small: str, tmp_path: Path) -> None:
+    (tmp_path / "short.toml").write_text("cohort_days = 42\n")
+    for day in ("2026-03-08", str(DAY)):
+        assert run(small, "compute", "--as-of", day, "--policy", "short.toml")[0] == 0
+    code, out, _ = run(small, "explain", "O1", "fimr", "--from", "2026-03-08")
+    assert code == 0
+    # L1, the only one that missed, was disbursed 42 days before: nobody paid anything.
+    assert "-33.33 % of the change of -33.33 % is evidence that grew old and left the window" in out
+    code, out, _ = run(small, "explain", "O1", "par7", "--from", "2026-03-08")
+    assert (code, "grew old" in out) == (0, False)
+
+
 def test_every_cause_goes_to_a_file(run: Cli, two_days: str, tmp_path: Path) -> None:
     file = tmp_path / "causes.json"
     words = ("explain", "O1", "porr", "--from", "2026-03-08", "--to", str(DAY), "--output", str(file))

@@ -44,7 +44,7 @@ def test_every_rule_of_one_officer_in_a_file(run: Cli, published: str, tmp_path:
     file = tmp_path / "rates.json"
     assert run(published, "review", "--officer", "O2", "--output", str(file))[0] == 0
     rows = {row["rule"]: row for row in json.loads(file.read_text())}
-    assert {row["officer_id"] for row in rows.values()} == {"O2"}
+    assert {(row["officer_id"], row["officer_name"]) for row in rows.values()} == {("O2", "Obi")}
     assert (rows["duplicate"]["opportunities"], rows["duplicate"]["hits"]) == (3, 1)
     assert rows["duplicate"]["base_rate"] == pytest.approx(0.2)
     assert rows["backdated"]["chance"] is None
@@ -60,7 +60,7 @@ def test_each_hit_with_its_evidence(run: Cli, published: str, tmp_path: Path) ->
         rows["backdated"]["seen"]
         == "Dated 2026-03-01, recorded on 2026-03-09, 8 days after; marked as backdated."
     )
-    assert rows["backdated"]["officer_id"] == "O2"
+    assert (rows["backdated"]["officer_id"], rows["backdated"]["officer_name"]) == ("O2", "Obi")
     assert (rows["duplicate"]["same_reference"], rows["backdated"]["same_reference"]) == (True, None)
     file = tmp_path / "hits.parquet"
     assert run(published, "review", "--hits", "--officer", "O1", "--output", str(file))[0] == 0

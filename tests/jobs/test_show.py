@@ -2,22 +2,25 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from psycopg.conninfo import conninfo_to_dict
 
 from loanmetrics.errors import GateError
 from loanmetrics.jobs.catalogue import kinds
 from loanmetrics.store.publish import read_branches, read_officers
 from loanmetrics.store.runs import fail, start
 from loanmetrics.store.session import connect
+from loanmetrics.tables import UNASSIGNED
+from loanmetrics.testing import Databases
 from tests import support
 from tests.jobs.conftest import Cli
 from tests.jobs.small import DAY
-from tests.jobs.stored import asked
+from tests.jobs.stored import asked, told
 
 WHAT = ("officers", "branches")
 Published = Callable[[str], pl.DataFrame]
@@ -137,8 +140,30 @@ def test_sorting_puts_the_unknown_last(run: Cli, sample: str, published: Publish
 
 
 def test_the_worst_come_first(run: Cli, sample: str, published: Published) -> None:
-    scores = sorted(published("officers")["risk_score"].drop_nulls())
+    scores = sorted(published("officers").filter(pl.col("rank").is_not_null())["risk_score"])
     assert shown(run, sample, "officers", "--worst", "5")["risk_score"].to_list() == scores[:5]
+
+
+@pytest.fixture
+def own(databases: Databases, published_sample: str) -> Iterator[str]:
+    """A copy to write to."""
+    with databases._copy_of(str(conninfo_to_dict(published_sample)["dbname"])) as url:
+        yield url
+
+
+def test_nobody_is_not_among_the_worst(run: Cli, own: str) -> None:
+    told(own, "UPDATE loans SET officer_id = NULL WHERE officer_id = 'O0032'")
+    assert run(own, "compute", "--as-of", str(support.SAMPLE_DAY))[0] == 0
+    lowest = shown(run, own, "officers", "--sort", "risk_score").row(0, named=True)
+    assert (lowest["officer_id"], lowest["rank"] is None) == (UNASSIGNED, False)
+    code, out, err = run(own, "show", "officers", "--worst", "3", "--columns", "officer_id")
+    assert (code, out.split()) == (0, ["officer_id", "O0038", "O0012", "O0026"])
+    assert "left out, though as low: 1 with too few loans for a rank, or no officer" in err
+
+
+def test_of_a_lender_too_small_for_ranks_everybody_may_be_among_the_worst(run: Cli, small: str) -> None:
+    assert run(small, "compute", "--as-of", "2026-03-16")[0] == 0
+    assert shown(run, small, "officers", "--worst", "2")["rank"].to_list() == [None, None]
 
 
 def test_the_worst_may_be_sorted_otherwise(run: Cli, sample: str) -> None:

@@ -7,17 +7,19 @@ from typing import Any, Final
 import polars as pl
 
 FIGURE: Final = ("of", "figure", "before", "after", "change")
+SHOWN: Final = ("effect", "times", "loan_id", "event", "largest")
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One kind of cause of a figure's change: all it did, how often, and where it did most."""
+    """One kind of cause of a figure's change: all it did, how often, and the largest of it, by one loan and event."""
 
     name: str
     effect: Decimal | None
     times: int
     loan_id: str | None
     event: str
+    largest: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ def changed(shown: pl.DataFrame) -> list[Changed]:
         pl.when(pl.col("effect").null_count() == 0).then(pl.col("effect").sum()),
         pl.len().alias("times"),
         pl.col("loan_id", "event").first(),
+        pl.col("effect").first().alias("largest"),
     )
     largest = by_kind.sort(pl.col("effect").abs(), descending=True, nulls_last=True, maintain_order=True)
     causes: dict[tuple[Any, ...], list[Cause]] = {
         key: [] for key in shown.select(FIGURE).unique(maintain_order=True).iter_rows()
     }
-    for row in largest.select(*FIGURE, "cause", "effect", "times", "loan_id", "event").iter_rows():
+    for row in largest.select(*FIGURE, "cause", *SHOWN).iter_rows():
         causes[row[: len(FIGURE)]].append(Cause(*row[len(FIGURE) :]))
     return [
         Changed(of, name, before, after, change, tuple(found))

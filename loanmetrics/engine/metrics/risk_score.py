@@ -1,15 +1,15 @@
 from loanmetrics.engine.metric import Bands, Example, Measure, Metric, Term, penalties, ratio
 
 TERMS = (
-    Term("porr", 20, "porr"),
-    Term("fimr", 15, "fimr"),
+    Term("porr", 20, "porr", "Portfolio at risk"),
+    Term("fimr", 15, "fimr", "First payments missed"),
     Term("roll", 10, "roll"),
     Term("waivers", 10, ratio("waivers_amount", "amount_due_7d")),
-    Term("backdated", 10, ratio("backdated_count", "total_entries")),
+    Term("backdated", 10, ratio("backdated_count", "total_entries"), "Backdated entries"),
     Term("reversals", 10, ratio("reversals_count", "total_entries")),
-    Term("fees_not_realised", 10, "1 - frr"),
-    Term("channel_impurity", 5, "1 - channel_purity"),
-    Term("float_gap", 10, "float_gap_share"),
+    Term("fees_not_realised", 10, "1 - frr", "Fees not collected"),
+    Term("channel_impurity", 5, "1 - channel_purity", "Impure channel"),
+    Term("float_gap", 10, "float_gap_share", "Cash recorded late"),
 )
 
 FIRST = Metric(
@@ -88,12 +88,14 @@ SECOND = FIRST.revised(
             "loan_age",
             "Days since disbursement, added up over loans on the book.",
             unit="count",
+            title="Days since disbursement, added up",
         ),
         Measure(
             "days_since_repayment",
             "days_unpaid",
             "Days since the last repayment, or since disbursement if there was none, added up over loans on the book.",
             unit="count",
+            title="Days since the last repayment, added up",
         ),
     ),
     examples=(

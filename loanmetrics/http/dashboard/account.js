@@ -1,9 +1,10 @@
 // One loan's account on a day: how it stands, its installments, its payments.
 
 import { get } from "./api.js";
-import { h, toOfficer } from "./dom.js";
+import { h } from "./dom.js";
 import { filters } from "./filters.js";
 import { cents, count, moment, text, words, yes } from "./format.js";
+import { linked, people } from "./people.js";
 import { card } from "./strip.js";
 import { listing } from "./table.js";
 
@@ -42,10 +43,10 @@ export const account = async ({ part, state, change }) => {
   });
   const [{ data: { loan }, meta }, dues, paid] = await Promise.all([get(`${path}/account`, { date: state.date }),
     list("installments", INSTALLMENTS, "i_", "number"), list("payments", PAYMENTS, "p_", "payment_date")]);
-  const officer = h("a", { href: toOfficer(loan.officer_id, { date: state.date }) }, loan.officer_name ?? loan.officer_id);
+  const officer = linked(await people(), loan, state.date);
   const drawn = [
     h("h1", {}, `Loan ${part}`),
-    h("p", {}, [loan.customer_name, loan.customer_phone].filter(Boolean).join(", "), loan.customer_name ? "; " : "", "officer ", officer, `, ${loan.branch}, ${loan.region}; `,
+    h("p", {}, [loan.customer_name, loan.customer_phone].filter(Boolean).join(", "), loan.customer_name ? "; " : "", "officer ", ...officer, `, ${loan.branch}, ${loan.region}; `,
       `disbursed ${loan.disbursement_date}; ${state_of(loan)}`),
     filters([["day", "As of", "date"]], state, change, { date: meta.calculation_date }),
     h("section", { class: "strip", "aria-label": "How the loan stands" }, FACTS.map(([name, title, write, about]) => card(title, about, write(loan[name])))),

@@ -3,6 +3,8 @@
 
 const BASE = "api/v1";
 let session = null;
+// Whether there was a session that the server no longer takes.
+let lost = false;
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -51,17 +53,22 @@ export const all = async (path, given = {}) => {
 
 export const send = (method, path, body, headers) => again(() => ask(method, path, { body, headers }));
 export const who = () => session;
+export const ended = () => lost;
 
 export const login = async (email, password) => {
   session = (await ask("POST", "/auth/session", { body: { email, password } })).data;
+  lost = false;
 };
 
 export const resume = async () => {
+  const had = session !== null;
   session = null;
   try {
     session = (await ask("POST", "/auth/session/refresh")).data ?? null;
+    lost = had && session === null;
   } catch (error) {
     if (error.status !== 401) throw error;
+    lost = true;
   }
   return session !== null;
 };

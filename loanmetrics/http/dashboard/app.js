@@ -1,8 +1,9 @@
 // Which page is shown: the part of the address after '#'.
 
 import { account } from "./account.js";
-import { logout, resume, who } from "./api.js";
+import { ended, logout, resume, who } from "./api.js";
 import { branches } from "./branches.js";
+import { catalogue } from "./catalogue.js";
 import { h, to, warn } from "./dom.js";
 import { explanation } from "./explanation.js";
 import { moment } from "./format.js";
@@ -29,6 +30,7 @@ const PAGES = [
   [/^\/vintages$/, "Vintages", vintages],
   [/^\/loans\/([^/]+)$/, null, account],
 ];
+const ENDED = "Your session has ended. Please log in again; you go on where you were.";
 const view = document.getElementById("view");
 let turn = 0;
 let shown = null;
@@ -87,6 +89,7 @@ const draw = async () => {
   const { path, state } = place();
   const [pattern, , page] = PAGES.find(([known]) => known.test(path)) ?? PAGES[0];
   const part = decodeURIComponent(path.match(pattern)?.[1] ?? "");
+  await catalogue();
   const change = (next) => { location.hash = to(path, place().path === path ? merged(state, next) : next); };
   return { path, ...(await page({ part, state, change })) };
 };
@@ -94,7 +97,10 @@ const draw = async () => {
 const enter = () => {
   source(null);
   shown = null;
-  view.replaceChildren(login(show));
+  const told = ended() ? ENDED : "";
+  document.title = "Log in · loanmetrics";
+  view.replaceChildren(login(show, told));
+  document.getElementById("told").textContent = told;
   view.querySelector("input").focus();
 };
 

@@ -4,7 +4,7 @@ import { about, catalogue } from "./catalogue.js";
 import { NOTE, certify } from "./certainty.js";
 import { h, missing, picked, to } from "./dom.js";
 import { filters } from "./filters.js";
-import { count, money, ratio, share } from "./format.js";
+import { count, money, share } from "./format.js";
 import { strip } from "./strip.js";
 import { listing, metric } from "./table.js";
 
@@ -19,7 +19,7 @@ const columns = (told, date) => [
   metric("fimr", "FIMR", share, told),
   metric("active_loans", "Loans", count, told),
   metric("total_officers", "Officers", count, told),
-  metric("ayr", "AYR", ratio, told),
+  metric("ayr", "AYR", share, told),
   metric("dqi", "DQI", count, told),
 ];
 

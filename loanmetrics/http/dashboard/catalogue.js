@@ -1,7 +1,7 @@
 // What can be chosen from and what everything means; asked once.
 
 import { get } from "./api.js";
-import { words } from "./format.js";
+import { learn } from "./format.js";
 
 // What lists call otherwise than the catalogue does.
 const OTHERWISE = { portfolio_total: "total_portfolio", overdue_15d: "overdue_15d_amount", yield: "total_yield" };
@@ -10,7 +10,10 @@ const RANK = "Place among all officers of the day: 0.6 of the risk score's rank 
 let known = null;
 
 export const catalogue = async () => {
-  known ??= (await get("/filters/options")).data;
+  if (!known) {
+    known = (await get("/filters/options")).data;
+    learn(known.units);
+  }
   return known;
 };
 
@@ -18,10 +21,10 @@ export const catalogue = async () => {
 export const meanings = async () => {
   const { metrics, measures, causes } = await catalogue();
   const found = {
-    ...Object.fromEntries(causes.map((it) => [it.name, { title: words(it.name), about: it.about }])),
-    ...Object.fromEntries(measures.map((it) => [it.name, { title: words(it.name), unit: it.unit, about: it.about }])),
+    ...Object.fromEntries(causes.map((it) => [it.name, { title: it.title, about: it.about }])),
+    ...Object.fromEntries(measures.map((it) => [it.name, { title: it.title, unit: it.unit, about: it.about }])),
     ...Object.fromEntries(metrics.map((it) => [it.name, { title: it.title, unit: it.unit, certain: it.certain,
-      about: `${it.title}. ${it.about}\n${it.formula}${it.bands ? `\n${it.bands}` : ""}` }])),
+      about: `${it.title}. ${it.about}\n${it.in_words ?? it.formula}${it.bands ? `\n${it.bands}` : ""}` }])),
     rank: { title: "Rank", unit: "rank", about: RANK },
   };
   Object.entries(OTHERWISE).forEach(([name, other]) => { found[name] = found[other]; });

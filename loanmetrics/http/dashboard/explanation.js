@@ -5,13 +5,13 @@ import { catalogue, meanings } from "./catalogue.js";
 import { beside, scale } from "./certainty.js";
 import { h, loanLink, toOfficer } from "./dom.js";
 import { filters } from "./filters.js";
-import { before, share, text, words, writers } from "./format.js";
+import { before, share, text, writers } from "./format.js";
 import { points } from "./points.js";
 import { rollforward } from "./rollforward.js";
 import { card } from "./strip.js";
 import { band, exports, listing } from "./table.js";
 
-const writer = (name, known) => writers(name, known[name]?.unit)[0];
+const writer = (name, known) => writers(known[name]?.unit)[0];
 const EARLIER = 30;
 
 // Metrics the officer has; a yes or no is not explained by moves.
@@ -26,7 +26,7 @@ const sure = async (name, part, date, known) => {
 
 const made = (data, known, interval) => h("section", { class: "strip", "aria-label": "The figure and what it is made of" },
   card(data.title, known[data.metric].about, writer(data.metric, known)(data.value), data.band && band(data.band), interval),
-  data.made_of.map((it) => card(known[it.name]?.title ?? words(it.name), known[it.name]?.about, writer(it.name, known)(it.value))));
+  data.made_of.map((it) => card(known[it.name].title, known[it.name].about, writer(it.name, known)(it.value))));
 
 const behind = (data, known, { part, state, change }) => {
   const numbers = data.measures.map((name) => ({ name, title: known[name].title, about: known[name].about, number: true,
@@ -46,7 +46,7 @@ const behind = (data, known, { part, state, change }) => {
 };
 
 const mixed = (mix, whole, { part, state }) => {
-  const pp = writers("", "ratio")[1];
+  const pp = writers("ratio")[1];
   const sum = (name) => mix.reduce((total, it) => total + it[name], 0);
   const together = { ...whole, part: "Together", rate: sum("rate"), mix: sum("mix") };
   const row = (it) => h("tr", {}, h("th", { scope: "row" }, it.part), h("td", { class: "number" }, share(it.before)), h("td", { class: "number" }, share(it.after)),
@@ -58,6 +58,12 @@ const mixed = (mix, whole, { part, state }) => {
         h("th", { scope: "col", class: place ? "number" : "" }, title)))),
       h("tbody", {}, [...mix, together].map(row)))),
     exports(`/metrics/officers/${encodeURIComponent(part)}/mix`, { metric: state.metric, date: state.date, start_date: state.start_date }, `${part}-${state.metric}-rate-and-mix`));
+};
+
+const formula = (data) => {
+  if (data.terms.length) return "";
+  if (data.in_words) return h("p", { class: "soft" }, `${data.title} = ${data.in_words}`);
+  return h("details", {}, h("summary", { class: "soft" }, "The formula, as it is computed"), h("code", {}, data.formula));
 };
 
 const since = async (data, meta, known, given) => {
@@ -84,9 +90,9 @@ export const explanation = async (given) => {
   const drawn = [
     h("p", {}, h("a", { href: toOfficer(part, { date: state.date }) }, person.officer_name ?? part)),
     h("h1", {}, `${data.title} of ${person.officer_name ?? part}`),
-    h("p", {}, data.about, " ", data.terms.length ? "" : h("code", {}, data.formula)),
+    h("p", {}, data.about), formula(data),
     filters(wanted, state, choose, { metric: name, date: meta.calculation_date }),
-    data.value === null ? h("p", { class: "soft" }, `There is no figure: ${data.reason ?? "no evidence"}.`) : made(data, known, interval),
+    data.value === null ? h("p", { class: "soft" }, `There is no figure: ${(data.reason ?? "no evidence").replaceAll("_", " ")}.`) : made(data, known, interval),
     data.terms.length ? h("section", {}, h("h2", {}, "Points lost"), points(data.terms)) : "",
     ...moved,
     h("section", {}, h("h2", {}, "The loans behind it"), loans.drawn),

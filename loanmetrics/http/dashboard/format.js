@@ -1,31 +1,34 @@
-// Figures as people read them; nothing is computed here.
+// Figures as people read them; nothing is computed here. How numbers of a unit are written, the server says.
 
-const numbers = (options) => new Intl.NumberFormat("en", options);
-const whole = numbers({});
-const units = numbers({ maximumFractionDigits: 0 });
-const exact = numbers({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const percent = numbers({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const hundredths = numbers({ style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const plain = numbers({ minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const numbers = (options) => new Intl.NumberFormat("en", { roundingMode: "halfEven", ...options });
+const fixed = [0, 1, 2, 3, 4].map((digits) => numbers({ minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const units = fixed[0];
 const moved = (digits, least = digits) => numbers({ signDisplay: "exceptZero", minimumFractionDigits: least, maximumFractionDigits: digits });
-const [movedTwo, movedThree, movedSome] = [moved(2), moved(3), moved(2, 0)];
+const [movedTwo, movedSome] = [moved(2), moved(2, 0)];
 const NONE = "–";
-// Ratios of money earned to money at risk: they are no shares of a whole.
-const YIELDS = new Set(["ayr", "ayr_30d"]);
+let forms = {};
+
+export const learn = (told) => { forms = Object.fromEntries(told.map((it) => [it.unit, it])); };
 
 const or = (write) => (value) => (value === null || value === undefined ? NONE : write(value));
+// What stands behind a number stays on its line.
+const behind = (unit) => forms[unit].after.replace(" ", "\u00a0");
+const plainly = (unit, value, digits = forms[unit].digits) => fixed[digits].format(value * forms[unit].times);
+const written = (unit) => or((value) => plainly(unit, value) + behind(unit));
+// With as many digits as it takes to see that parts add up.
+const finely = (unit) => or((value) => plainly(unit, value, forms[unit].finely) + behind(unit));
 
-export const count = or((value) => whole.format(value));
+export const count = written("count");
+export const cents = written("money");
+export const share = written("ratio");
+// In lists, where cents would only be in the way.
 export const money = or((value) => units.format(value));
-export const cents = or((value) => exact.format(value));
-export const share = or((value) => percent.format(value));
-export const ratio = or((value) => plain.format(value));
 export const text = or(String);
 export const day = or((value) => String(value).slice(0, 10));
 export const moment = or((value) => `${String(value).slice(0, 16).replace("T", " ")} UTC`);
 export const yes = or((value) => (value ? "yes" : "no"));
 export const words = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
-export const between = (low, high) => (low === null || low === undefined ? "" : `${percent.format(low).replace("%", "")}–${percent.format(high)}`);
+export const between = (low, high) => (low === null || low === undefined ? "" : `${plainly("ratio", low)}–${share(high)}`);
 
 // The day so many days before another.
 export const before = (date, days) => {
@@ -34,13 +37,12 @@ export const before = (date, days) => {
   return found.toISOString().slice(0, 10);
 };
 
-const points = or((value) => `${movedTwo.format(value * 100)} pp`);
+const points = or((value) => `${movedTwo.format(value * forms.ratio.times)} pp`);
 
 // How a figure is written, and how a change of it.
-export const writers = (name, unit) => {
+export const writers = (unit) => {
   if (unit === "money") return [cents, or((value) => movedTwo.format(value))];
-  if (unit === "score") return [count, or((value) => movedTwo.format(value))];
+  if (unit === "score") return [written("score"), or((value) => movedTwo.format(value))];
   if (unit === "flag") return [yes, or((value) => movedSome.format(value))];
-  if (unit !== "ratio") return [count, or((value) => movedSome.format(value))];
-  return YIELDS.has(name) ? [ratio, or((value) => movedThree.format(value))] : [or((value) => hundredths.format(value)), points];
+  return unit === "ratio" ? [finely("ratio"), points] : [count, or((value) => movedSome.format(value))];
 };

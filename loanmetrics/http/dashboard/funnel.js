@@ -7,17 +7,16 @@ import { levels, picture, room, ticks, words } from "./charts.js";
 import { h, svg, to, toOfficer } from "./dom.js";
 import { filters } from "./filters.js";
 import { between, count, share, text } from "./format.js";
+import { called, ownerless, people } from "./people.js";
 import { listing } from "./table.js";
 
-const [HEIGHT, LEFT, TOP, BOTTOM] = [380, 52, 14, 40];
+const [HEIGHT, LEFT, TOP, BOTTOM] = [380, 62, 14, 40];
 const NAMED = 8;
 
 // Of whom: how a row is called and where it leads.
 const WHOM = {
-  officer: (people) => [
-    (row) => people.get(row.officer_id) ?? row.officer_id, (row, date) => toOfficer(row.officer_id, { date }),
-  ],
-  branch: () => [(row) => row.branch, (row, date) => to("/officers", { branch: row.branch, date })],
+  officer: (known) => [(row) => called(known, row), (row, date) => toOfficer(row.officer_id, { date }), (row) => ownerless(known, row.officer_id)],
+  branch: () => [(row) => row.branch, (row, date) => to("/officers", { branch: row.branch, date }), () => ""],
 };
 
 // Rates as they are, or as they would be with the whole book's mix of loans: which list tells it, and its column that is drawn.
@@ -30,16 +29,16 @@ const RATES = {
 };
 
 // Names of those who stand out most, beside their marks as far as they cover nothing.
-const names = (out, x, y, called, width) => {
+const names = (out, x, y, name, width) => {
   const taken = out.map((it) => [x(it.loans) - 6, x(it.loans) + 6, y(it.value)]);
   const free = (from, to, at) => from > LEFT && to < width && taken.every(([left, right, top]) => to < left || from > right || Math.abs(top - at) > 12);
   return out.slice(0, NAMED).flatMap((it) => {
-    const [across, down, wide] = [x(it.loans), y(it.value), called(it).length * 7];
+    const [across, down, wide] = [x(it.loans), y(it.value), name(it).length * 7];
     const sides = [[across + 8, across + 8 + wide, "start"], [across - 8 - wide, across - 8, "end"]];
     const [from, to, anchor] = sides.find(([start, end]) => free(start, end, down)) ?? [];
     if (!anchor) return [];
     taken.push([from, to, down]);
-    return [words(anchor === "start" ? from : to, down + 4, called(it), anchor, { class: "ink" })];
+    return [words(anchor === "start" ? from : to, down + 4, name(it), anchor, { class: "ink" })];
   });
 };
 
@@ -50,7 +49,7 @@ const shape = (it, x, y) => {
   return svg("circle", { class: it.stands === "too few" ? "few" : "dot", cx, cy, r: 3.5 });
 };
 
-const chart = (found, book, title, [called, link], date, own) => {
+const chart = (found, book, title, [name, link, mark], date, own) => {
   const width = room(980);
   const out = found.filter((it) => it.stands === "high" || it.stands === "low");
   const most = Math.max(...found.map((it) => it.value), book ?? 0) * 1.08 || 1;
@@ -59,13 +58,13 @@ const chart = (found, book, title, [called, link], date, own) => {
   const x = (loans) => LEFT + Math.sqrt(loans / largest) * (width - LEFT - 14);
   const y = (value) => HEIGHT - BOTTOM - (Math.min(value, most) / most) * (HEIGHT - BOTTOM - TOP);
   const marks = found.map((it) => svg("a", { href: link(it, date), tabindex: "-1",
-    "data-about": `${called(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}${it.told}` }, shape(it, x, y)));
+    "data-about": `${name(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}${it.told}` }, shape(it, x, y)));
   return picture(width, HEIGHT, `${title} of ${found.length}, by how many loans they rest on; ${out.length} lie outside of the funnel`,
     levels(ticks(most), y, LEFT, width - 10, share),
     (own ? out : found).map((it) => svg("line", { class: "funnel", x1: x(it.loans), x2: x(it.loans), y1: y(it.funnel_low), y2: y(it.funnel_high) })),
     book === null || book === undefined ? [] : [svg("line", { class: "book", x1: LEFT, x2: width - 10, y1: y(book), y2: y(book) })],
     ticks(largest, 5).filter((value) => value).map((value) => words(x(value), HEIGHT - BOTTOM + 16, count(value), "middle")),
-    words(width - 10, HEIGHT - 6, "loans", "end"), marks, names(out, x, y, called, width));
+    words(width - 10, HEIGHT - 6, "loans", "end"), marks, names(out.filter((it) => !mark(it)), x, y, name, width));
 };
 
 // Beside an adjusted rate: the rate itself, what was to be expected, and of how much of it there is nobody to compare with.
@@ -79,8 +78,8 @@ const KINDS = [
 
 const SHRUNK = { name: "shrunk", title: "Drawn to the book", number: true, about: "The rate drawn towards the book's, the more the fewer its loans", show: (row) => share(row.shrunk) };
 
-const columns = ([called, link], by, most, date, { drawn, prefix }) => [
-  { name: by === "officer" ? "officer_id" : "branch", title: by === "officer" ? "Officer" : "Branch", head: true, show: (row) => h("a", { href: link(row, date) }, called(row)) },
+const columns = ([name, link, mark], by, most, date, { drawn, prefix }) => [
+  { name: by === "officer" ? "officer_id" : "branch", title: by === "officer" ? "Officer" : "Branch", head: true, show: (row) => [h("a", { href: link(row, date) }, name(row)), " ", mark(row)] },
   ...(by === "officer" ? [] : [{ name: "region", title: "Region", show: (row) => text(row.region) }]),
   { name: "loans", title: "Loans", number: true, about: "Loans that say anything about it", show: (row) => count(row.loans) },
   { name: "value", title: "Rate", number: true, show: (row) => share(row.value) },
@@ -100,10 +99,10 @@ export const funnel = async ({ state, change }) => {
   const { metric = "fimr", by = "officer", rates = "plain", date } = state;
   const given = { metric, by, date };
   const held = RATES[rates];
-  const [options, known, { data, meta }, { data: book }] = await Promise.all([
-    catalogue(), meanings(), all(held.path, given), get("/metrics/book", { date })]);
+  const [options, known, whom, { data, meta }, { data: book }] = await Promise.all([
+    catalogue(), meanings(), people(), all(held.path, given), get("/metrics/book", { date })]);
   const found = drawable(data, held);
-  const who = WHOM[by](new Map(options.officers.map((it) => [it.officer_id, it.officer_name])));
+  const who = WHOM[by](whom);
   const list = await listing({ path: held.path, name: `funnel-${held.prefix}${metric}`, caption: `${known[metric].title}, ${held.told}`,
     columns: columns(who, by, scale(found), date, held), state, change, given, sort: `-${held.drawn}`, prefix: held.prefix });
   const choices = options.metrics.filter((it) => it.certain).map((it) => [it.name, it.title]);

@@ -1,9 +1,10 @@
 // The loans behind FIMR and behind the early indicators.
 
 import { about, catalogue } from "./catalogue.js";
-import { h, loanLink, picked, toOfficer } from "./dom.js";
+import { h, loanLink, picked } from "./dom.js";
 import { filters } from "./filters.js";
 import { cents, count, day, text, yes } from "./format.js";
+import { linked, people } from "./people.js";
 import { listing } from "./table.js";
 
 const plain = (name, title, write = text, more = {}) => ({ name, title, show: (row) => write(row[name]), ...more });
@@ -11,11 +12,11 @@ const number = (name, title, write, told) => plain(name, title, write, { number:
 const WANTED = ["date", "region", "branch", "officer_id", "status", "start_date", "end_date", "min_amount", "max_amount"];
 const LATE = "Days past due of the oldest installment that is not settled";
 
-const who = (date) => [
+const who = (whom, date) => [
   { name: "loan_id", title: "Loan", head: true, show: (row) => loanLink(row.loan_id, date) },
   plain("customer_name", "Customer", text, { sorts: false }),
   plain("customer_phone", "Phone", text, { sorts: false }),
-  { name: "officer_id", title: "Officer", show: (row) => h("a", { href: toOfficer(row.officer_id, { date }) }, row.officer_name ?? row.officer_id) },
+  { name: "officer_id", title: "Officer", show: (row) => linked(whom, row, date) },
   plain("branch", "Branch"),
   plain("disbursement_date", "Disbursed", day),
   number("loan_amount", "Amount", cents),
@@ -46,8 +47,9 @@ const told = (kind, state, meanings) => {
 
 export const loans = async ({ state, change }, kind) => {
   const { path, title, columns, wanted, more } = KINDS[kind];
+  const whom = await people();
   const [options, meanings, list] = await Promise.all([catalogue(), about(), listing({
-    path, name: kind, caption: title, columns: [...who(state.date), ...columns], state, change, given: picked(state, wanted), sort: "-outstanding_balance",
+    path, name: kind, caption: title, columns: [...who(whom, state.date), ...columns], state, change, given: picked(state, wanted), sort: "-outstanding_balance",
   })]);
   const fields = [
     ["day", "As of", "date"], ["any", "Region", "region", options.regions], ["any", "Branch", "branch", options.branches.map((it) => it.branch)],

@@ -3,7 +3,8 @@
 import { login as enter } from "./api.js";
 import { h } from "./dom.js";
 
-export const login = (done) => {
+// told: why the reader must log in again.
+export const login = (done, told) => {
   const wrong = h("p", { class: "wrong", role: "alert" });
   const email = h("input", { type: "email", name: "email", autocomplete: "username", required: true });
   const password = h("input", { type: "password", name: "password", autocomplete: "current-password", required: true });
@@ -20,6 +21,7 @@ export const login = (done) => {
   };
   return h("form", { class: "form narrow", onsubmit: submit },
     h("h1", {}, "Log in"),
+    told ? h("p", { id: "ended", class: "notice" }, told) : "",
     h("label", {}, "E-mail", email),
     h("label", {}, "Password", password),
     h("button", { class: "main" }, "Log in"),

@@ -6,8 +6,9 @@ import { meanings } from "./catalogue.js";
 import { line } from "./charts.js";
 import { h, to, toWhy } from "./dom.js";
 import { filters } from "./filters.js";
-import { count, money, ratio, share } from "./format.js";
+import { before, count, money, share } from "./format.js";
 import { placed } from "./officers.js";
+import { ownerless, people } from "./people.js";
 import { briefly } from "./points.js";
 import { card } from "./strip.js";
 import { band } from "./table.js";
@@ -15,9 +16,10 @@ import { band } from "./table.js";
 const CARDS = [
   ["risk_score", "Risk score", count], ["rank", "Rank", count], ["portfolio_total", "Portfolio", money],
   ["overdue_15d", "Overdue 15 days", money], ["active_loans", "Active loans", count], ["fimr", "FIMR", share],
-  ["d06_slippage", "D0-6 slippage", share], ["roll", "Roll", share], ["frr", "FRR", share], ["ayr", "AYR", ratio],
+  ["d06_slippage", "D0-6 slippage", share], ["roll", "Roll", share], ["frr", "FRR", share], ["ayr", "AYR", share],
   ["dqi", "DQI", count], ["on_time_rate", "On time", share],
 ];
+const WEEK = 7;
 // Metrics that can be explained; measures are beneath them.
 const WHY = new Set(["risk_score", "fimr", "d06_slippage", "roll", "frr", "ayr", "dqi", "on_time_rate"]);
 
@@ -44,6 +46,14 @@ const history = (rows) => {
     drawn.length ? drawn : h("p", { class: "soft" }, "A line takes two published days with a figure; loanmetrics backfill publishes earlier ones."));
 };
 
+// How far the score went, and no praise: it may have moved as old evidence left its window.
+const moved = ({ current, previous }, link) => {
+  const [now, was] = [current.risk_score, previous?.risk_score];
+  if (now === null || was === null || was === undefined) return "";
+  const change = now === was ? "as it was" : `${now > was ? "up" : "down"} ${count(Math.abs(now - was))} from ${count(was)}`;
+  return h("p", { id: "moved" }, `Risk score ${count(now)}, ${change} a week before. `, now === was ? "" : h("a", { href: link }, "What moved it"));
+};
+
 const links = (id, date) => h("p", {},
   h("a", { href: to("/fimr", { officer_id: id, date }) }, "Loans with a missed first payment"), " · ",
   h("a", { href: to("/early", { officer_id: id, date }) }, "Loans one to six days past due"), " · ",
@@ -51,14 +61,15 @@ const links = (id, date) => h("p", {},
   h("a", { href: to("/vintages", { officer_id: id, date }) }, "Vintages"));
 
 export const officer = async ({ part, state, change }) => {
-  const [{ data, meta }, told] = await Promise.all([get(`/metrics/officers/${encodeURIComponent(part)}`, { date: state.date }), meanings()]);
+  const [{ data, meta }, told, whom] = await Promise.all([get(`/metrics/officers/${encodeURIComponent(part)}`, { date: state.date }), meanings(), people()]);
   const name = data.officer_name ?? data.officer_id;
-  const { current, trend } = data.metrics;
+  const { current } = data.metrics;
   const why = (metric) => toWhy(part, { metric, date: state.date });
   const drawn = [
     h("p", {}, h("a", { href: to("/officers", { date: state.date }) }, "All officers")),
-    h("h1", {}, `${name} `, band(current.risk_band)),
-    h("p", { class: "soft" }, `${data.officer_id}, ${data.branch ?? "no branch"}, ${data.region ?? "no region"}${trend ? `; ${trend} on a week before` : ""}`),
+    h("h1", {}, `${name} `, band(current.risk_band), " ", ownerless(whom, data.officer_id)),
+    h("p", { class: "soft" }, `${data.officer_id}, ${data.branch ?? "no branch"}, ${data.region ?? "no region"}`),
+    moved(data.metrics, toWhy(part, { metric: "risk_score", date: state.date, start_date: before(meta.calculation_date, WEEK) })),
     filters([["day", "As of", "date"]], state, change, { date: meta.calculation_date }),
     h("section", { class: "strip", "aria-label": "Figures" }, CARDS.map((it) => shown(it, data.metrics, told, why))),
     links(data.officer_id, state.date),

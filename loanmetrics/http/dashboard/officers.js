@@ -4,9 +4,10 @@ import { get } from "./api.js";
 import { about, catalogue, meanings } from "./catalogue.js";
 import { NOTE, certify } from "./certainty.js";
 import { spark } from "./charts.js";
-import { badge, h, missing, picked, toOfficer } from "./dom.js";
+import { badge, h, missing, picked } from "./dom.js";
 import { filters } from "./filters.js";
-import { count, money, ratio, share, text } from "./format.js";
+import { count, money, share, text } from "./format.js";
+import { linked, people } from "./people.js";
 import { strip } from "./strip.js";
 import { band, listing, metric } from "./table.js";
 
@@ -16,13 +17,13 @@ const WANTED = ["date", "region", "branch", "officer_id", "channel", "risk_band"
 
 export const placed = (row) => (row.rank !== null ? count(row.rank) : row.risk_score === null ? "–" : badge("too few to rank", "", "Unranked: so few active loans say too little for a place among others"));
 
-const columns = (told, date) => [
-  { name: "officer_name", title: "Officer", head: true, show: (row) => h("a", { href: toOfficer(row.officer_id, { date }) }, row.officer_name ?? row.officer_id) },
+const columns = (told, known, date) => [
+  { name: "officer_name", title: "Officer", head: true, show: (row) => linked(known, row, date) },
   { name: "branch", title: "Branch", wide: true, show: (row) => text(row.branch) },
   { ...metric("rank", "Rank", count, told), show: placed },
   metric("risk_score", "Risk score", count, told),
   { name: "risk_band", title: "Band", show: (row) => band(row.risk_band) },
-  { name: "trend", title: `${DAYS} days`, sorts: false, about: "Risk score of every published day", show: () => "" },
+  { name: "trend", title: `${DAYS} days`, sorts: false, about: "Risk score of every published day; beneath it the lowest and the highest", show: () => "" },
   metric("fimr", "FIMR", share, told),
   metric("portfolio_total", "Portfolio", money, told),
   metric("overdue_15d", "Overdue 15 days", money, told),
@@ -30,7 +31,7 @@ const columns = (told, date) => [
   metric("d06_slippage", "D0-6 slippage", share, told),
   metric("roll", "Roll", share, told),
   metric("frr", "FRR", share, told),
-  metric("ayr", "AYR", ratio, told),
+  metric("ayr", "AYR", share, told),
   metric("dqi", "DQI", count, told),
   { name: "audit_status", title: "Audit", show: (row) => (row.assignee ? `${row.audit_status}, ${row.assignee}` : row.audit_status) },
 ];
@@ -38,7 +39,7 @@ const columns = (told, date) => [
 const sparks = async (data, rows, place, date) => {
   const { data: tracks } = await get("/tracks/officers", { officer_id: data.map((row) => row.officer_id), days: DAYS, date });
   data.forEach((row, index) => rows[index].children[place].replaceChildren(
-    spark(tracks.officers[row.officer_id] ?? [], `Risk score of ${row.officer_name ?? row.officer_id} over ${DAYS} days`)));
+    spark(tracks.officers[row.officer_id] ?? [], `Risk score of ${row.officer_name ?? row.officer_id} over ${DAYS} days`, count)));
 };
 
 // FIMR always has its interval, and so has the rate that officers are sorted by.
@@ -46,8 +47,8 @@ const intervals = (shown, known, sort) => [...new Set(["fimr", sort.replace("-",
   .filter((name) => known[name]?.certain).map((name) => [name, shown.findIndex((column) => column.name === name)]).filter(([, place]) => place >= 0);
 
 export const officers = async ({ state, change }) => {
-  const [options, told, known] = await Promise.all([catalogue(), about(), meanings()]);
-  const shown = columns(told, state.date);
+  const [options, told, known, whom] = await Promise.all([catalogue(), about(), meanings(), people()]);
+  const shown = columns(told, whom, state.date);
   const certain = intervals(shown, known, state.sort ?? "");
   const after = (data, rows) => {
     sparks(data, rows, shown.findIndex((column) => column.name === "trend"), state.date).catch(missing(`The last ${DAYS} days`));

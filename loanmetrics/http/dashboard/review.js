@@ -3,21 +3,22 @@
 import { all } from "./api.js";
 import { catalogue } from "./catalogue.js";
 import { NOTE, beside, scale, stands } from "./certainty.js";
-import { h, loanLink, picked, to, toOfficer } from "./dom.js";
+import { h, loanLink, picked, to } from "./dom.js";
 import { filters } from "./filters.js";
 import { between, cents, count, day, share, text } from "./format.js";
+import { linked, people } from "./people.js";
 import { listing } from "./table.js";
 
 const QUESTION = "A hit is a question, not a verdict: many have an innocent answer. Where too few loans say anything, nobody is judged; "
   + "who stands high has more hits than chance would bring to one in a thousand, if all were like the book and payments had nothing in common but their loan. "
   + "What befalls many payments of one day, such as a broken network, looks the same.";
 // Less than what is written with one decimal.
-const chance = (value) => (value !== null && value < 0.0005 ? "< 0.1%" : share(value));
+const chance = (value) => (value !== null && value < 0.0005 ? `< ${share(0.001)}` : share(value));
 const asRate = (row) => ({ ...row, value: row.rate });
 
-const rates = (by, people, most, state) => [
+const rates = (by, whom, most, state) => [
   by === "officer"
-    ? { name: "officer_id", title: "Officer", head: true, show: (row) => h("a", { href: toOfficer(row.officer_id, { date: state.date }) }, people.get(row.officer_id) ?? row.officer_id) }
+    ? { name: "officer_id", title: "Officer", head: true, show: (row) => linked(whom, row, state.date) }
     : { name: "branch", title: "Branch", head: true, show: (row) => text(row.branch) },
   ...(by === "officer" ? [] : [{ name: "region", title: "Region", show: (row) => text(row.region) }]),
   { name: "opportunities", title: "Looked at", number: true, about: "How often there was anything to look at", show: (row) => count(row.opportunities) },
@@ -31,9 +32,9 @@ const rates = (by, people, most, state) => [
   { name: "stands", title: "Stands", show: stands },
 ];
 
-const hits = (people, date) => [
+const hits = (whom, date) => [
   { name: "loan_id", title: "Loan", head: true, show: (row) => loanLink(row.loan_id, date) },
-  { name: "officer_id", title: "Officer", show: (row) => h("a", { href: toOfficer(row.officer_id, { date }) }, people.get(row.officer_id) ?? row.officer_id) },
+  { name: "officer_id", title: "Officer", show: (row) => linked(whom, row, date) },
   { name: "payment_date", title: "Dated", show: (row) => day(row.payment_date) },
   { name: "repayment_id", title: "Payment", show: (row) => text(row.repayment_id) },
   { name: "amount", title: "Amount", number: true, show: (row) => cents(row.amount) },
@@ -42,17 +43,16 @@ const hits = (people, date) => [
 ];
 
 export const review = async ({ state, change }) => {
-  const options = await catalogue();
+  const [options, whom] = await Promise.all([catalogue(), people()]);
   const { rule = options.review_rules[0].name, by = "officer", date } = state;
   const told = options.review_rules.find((it) => it.name === rule) ?? options.review_rules[0];
   const given = { rule, by, date };
-  const people = new Map(options.officers.map((it) => [it.officer_id, it.officer_name]));
   const { data: found, meta } = await all("/review/rates", given);
   const whose = picked(state, ["region", "branch", "officer_id"]);
   const [list, seen] = await Promise.all([
     listing({ path: "/review/rates", name: `review-${rule}`, caption: `${told.title}, and how far beyond chance`,
-      columns: rates(by, people, scale(found.map(asRate)), { ...state, rule }), state, change, given, sort: "chance,-hits" }),
-    listing({ path: "/review/hits", name: `hits-${rule}`, caption: `Hits of ${told.title}`, columns: hits(people, date),
+      columns: rates(by, whom, scale(found.map(asRate)), { ...state, rule }), state, change, given, sort: "chance,-hits" }),
+    listing({ path: "/review/hits", name: `hits-${rule}`, caption: `Hits of ${told.title}`, columns: hits(whom, date),
       state, change, given: { rule, date, ...whose }, sort: "-payment_date", prefix: "hits-" }),
   ]);
   const wanted = [

@@ -3,13 +3,13 @@
 import { get } from "./api.js";
 import { about } from "./catalogue.js";
 import { h } from "./dom.js";
-import { count, money, ratio, share } from "./format.js";
+import { count, money, share } from "./format.js";
 import { defined } from "./tips.js";
 
 const SHOWN = [
   ["portfolio_total", "Portfolio", money], ["active_loans", "Active loans", count],
   ["overdue_15d", "Overdue 15 days", money], ["par15_ratio", "PAR15", share], ["fimr", "FIMR", share],
-  ["d06_slippage", "D0-6 slippage", share], ["roll", "Roll", share], ["ayr", "AYR", ratio],
+  ["d06_slippage", "D0-6 slippage", share], ["roll", "Roll", share], ["ayr", "AYR", share],
 ];
 
 // more: what stands beneath the figure.

@@ -8,7 +8,7 @@ import { count, money, share } from "./format.js";
 import { chosen, scopes } from "./scope.js";
 import { exports } from "./table.js";
 
-const [HEIGHT, LEFT, TOP, BOTTOM] = [340, 52, 14, 38];
+const [HEIGHT, LEFT, TOP, BOTTOM] = [340, 62, 14, 38];
 const LATE = [0, 1, 7, 15, 30, 60, 90].map((days) => [String(days), `${days} days`]);
 const WHAT = { loans: count, amount: money };
 const month = (date) => date.slice(0, 7);

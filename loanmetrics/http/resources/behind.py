@@ -41,8 +41,9 @@ CAUSES: Fields = (
     Field("effect", "exact", "All that the cause did to it; null where there was nothing to divide by"),
     Field("times", "bigint", "How often", null=False),
     Field("after", "exact", "What it is: before and all effects"),
-    Field("loan_id", "text", "Where the cause did most; null where it was no single loan"),
-    Field("event", "text", "What happened there", null=False),
+    Field("loan_id", "text", "The loan with the largest effect; null where it was no single loan"),
+    Field("event", "text", "What happened to it", null=False),
+    Field("largest", "exact", "Its effect"),
     Field("size", "exact", "The effect without its sign", shown=False),
 )
 MIX: Fields = (

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 MONTH = timedelta(days=30)
 ARROW = "application/vnd.apache.arrow.file"
-_PLACE: Fields = (
+OFFICER: Fields = (
     Field("officer_id", "text", "With by=officer"),
+    Field("officer_name", "text", "Likewise; null where the lender has none", sortable=False),
+)
+_PLACE: Fields = (
+    *OFFICER,
     Field("region", "text", "With by=region or by=branch"),
     Field("branch", "text", "With by=branch"),
 )
@@ -158,7 +162,7 @@ def _ratios(
         )
     except UsageError as error:
         raise ProblemError.bad(error.field or "metric", str(error)) from None
-    listing = Listing(rows, PLACE, sort, {**meta(reading), "known_at": run_id})
+    listing = Listing(rows, PLACE, sort, {**meta(reading), "known_at": run_id}, named(asked))
     return listing.narrowed([("officer_id", query.officer_id)])
 
 
@@ -175,7 +179,7 @@ def matrix(asked: Asked) -> Listing:
     )
     about = {**meta(reading), "known_at": run_id}
     key = (*PLACE, "from_order", "to_order")
-    return Listing(rows, key, "from_order,to_order", about, unasked={"start_date": first})
+    return Listing(rows, key, "from_order,to_order", about, named(asked), {"start_date": first})
 
 
 def vintages(asked: Asked) -> Listing:
@@ -187,7 +191,17 @@ def vintages(asked: Asked) -> Listing:
         asked, (reading.day, query.dpd, where, query.by), made(asked, question, reading.day, where)
     )
     about = {**meta(reading), "known_at": run_id}
-    return Listing(rows, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about)
+    return Listing(rows, (*PLACE, VINTAGE, AGE), f"{VINTAGE},{AGE}", about, named(asked))
+
+
+def named(asked: Asked) -> "Callable[[pl.DataFrame], pl.DataFrame]":
+    """Officers' names for the rows shown: they are looked up, never kept with the table."""
+
+    def complete(frame: "pl.DataFrame") -> "pl.DataFrame":
+        with asked.desk.reader() as reader:
+            return cohorts.with_officers(reader, frame)
+
+    return complete
 
 
 def kept(

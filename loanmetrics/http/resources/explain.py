@@ -21,6 +21,7 @@ from loanmetrics.jobs import explain as job
 from loanmetrics.jobs.drilldown import knowledge
 from loanmetrics.jobs.loans import people_of
 from loanmetrics.jobs.reading import Reading
+from loanmetrics.jobs.window import window
 
 Number = Decimal | float | int | bool | None
 LOAN_MONEY = frozenset(
@@ -57,28 +58,38 @@ class Term(msgspec.Struct, frozen=True):
     """What one term of a score costs."""
 
     term: str
+    title: str
     weight: int
     share: str
+    in_words: str | None
     lost: float
 
 
 class Why(msgspec.Struct, frozen=True):
-    """One kind of cause: all it did, how often, and the loan and event that did most. Null effect: no evidence."""
+    """One kind of cause: all it did, how often, and the ``largest`` of it: by which loan and event.
+
+    Null effect: no evidence.
+    """
 
     cause: str
     effect: Decimal | None
     times: int
     loan_id: str | None
     event: str
+    largest: Decimal | None
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A figure on both days; the effects of its causes sum exactly to the change."""
+    """A figure on both days; the effects of its causes sum exactly to the change.
+
+    ``window`` says so where it moved mostly because old evidence left the days it looks at.
+    """
 
     figure: str
     before: Decimal | None
     after: Decimal | None
     change: Decimal | None
+    window: str | None
     causes: list[Why]
 
 
@@ -104,13 +115,14 @@ class Since(msgspec.Struct, frozen=True):
 class Explained(msgspec.Struct, frozen=True):
     """A figure of an officer: what it is made of and the loans that add most to it, measure by measure.
 
-    ``measures``: all that it rests on, however deep.
+    ``measures``: all that it rests on, however deep. ``in_words``: a formula by titles, where it is plain arithmetic.
     """
 
     officer_id: str
     metric: str
     title: str
     formula: str
+    in_words: str | None
     about: str
     value: Number
     band: str | None
@@ -180,12 +192,13 @@ def _explained(made: job.Explained, loans: int) -> Explained:
         metric=metric.name,
         title=metric.title,
         formula=metric.formula,
+        in_words=made.in_words,
         about=metric.about,
         value=_number(made.value, kinds[metric.name]),
         band=made.band,
         reason=metric.reason if made.value is None else None,
         made_of=[Made(it.name, _number(it.value, kinds[it.name])) for it in made.inputs],
-        terms=[Term(term.name, term.weight, term.share, term.lost) for term in made.terms],
+        terms=[Term(it.name, it.title, it.weight, it.share, it.in_words, it.lost) for it in made.terms],
         measures=list(made.measures),
         loans=[
             {name: _number(value, kinds.get(name, "text")) for name, value in row.items()} for row in shown
@@ -209,11 +222,13 @@ def _since(since: job.Since, kinds: dict[str, str]) -> Since:
 
 def _moved(figure: Changed, kind: str) -> Moved:
     before, after, change = (_exact(value, kind) for value in (figure.before, figure.after, figure.change))
-    return Moved(figure.name, before, after, change, [_why(cause, kind) for cause in figure.causes])
+    causes = [_why(cause, kind) for cause in figure.causes]
+    return Moved(figure.name, before, after, change, window(figure), causes)
 
 
 def _why(cause: Cause, kind: str) -> Why:
-    return Why(cause.name, _exact(cause.effect, kind), cause.times, cause.loan_id, cause.event)
+    effect, largest = (_exact(value, kind) for value in (cause.effect, cause.largest))
+    return Why(cause.name, effect, cause.times, cause.loan_id, cause.event, largest)
 
 
 def _exact(value: Decimal | None, kind: str) -> Decimal | None:

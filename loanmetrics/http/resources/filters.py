@@ -4,11 +4,13 @@ from typing import Any
 
 import msgspec
 
-from loanmetrics.engine.catalogue import load
+from loanmetrics.engine.catalogue import SQL_KINDS, load
 from loanmetrics.engine.diff.causes import CAUSES
 from loanmetrics.engine.evidence import judged
+from loanmetrics.engine.metric import titled
 from loanmetrics.engine.review.rule import rules
-from loanmetrics.engine.rollforward import MOVES
+from loanmetrics.engine.rollforward import MOVES, TITLES
+from loanmetrics.formatting import FORMS
 from loanmetrics.http.routes import Answer, Asked
 from loanmetrics.jobs.reading import dated
 from loanmetrics.store import reading as store
@@ -23,20 +25,22 @@ class BranchOption(msgspec.Struct, frozen=True):
 
 
 class OfficerOption(msgspec.Struct, frozen=True):
-    """An officer and his home branch."""
+    """An officer and his home branch. ``person`` is false of the row that stands for loans without an officer."""
 
     officer_id: str
     officer_name: str | None
     branch: str | None
+    person: bool
 
 
 class MetricOption(msgspec.Struct, frozen=True):
-    """What a metric is; ``certain``: intervals and funnel limits can be told."""
+    """What a metric is; ``in_words``: its formula by titles; ``certain``: intervals and funnel limits can be told."""
 
     name: str
     title: str
     unit: str
     formula: str
+    in_words: str | None
     about: str
     bands: str
     certain: bool
@@ -46,6 +50,7 @@ class MeasureOption(msgspec.Struct, frozen=True):
     """What a measure is, on which metrics rest."""
 
     name: str
+    title: str
     unit: str
     about: str
 
@@ -54,7 +59,21 @@ class CauseOption(msgspec.Struct, frozen=True):
     """Why a figure moves."""
 
     name: str
+    title: str
     about: str
+
+
+class UnitOption(msgspec.Struct, frozen=True):
+    """How numbers of a unit are written: so many ``times`` as large, with ``digits``, ``after`` behind.
+
+    ``finely`` is how many digits they have where parts are to add up.
+    """
+
+    unit: str
+    times: int
+    digits: int
+    finely: int
+    after: str
 
 
 class RuleOption(msgspec.Struct, frozen=True):
@@ -80,6 +99,7 @@ class Options(msgspec.Struct, frozen=True):
     measures: list[MeasureOption]
     causes: list[CauseOption]
     review_rules: list[RuleOption]
+    units: list[UnitOption]
 
 
 def options(asked: Asked) -> Answer:
@@ -101,14 +121,25 @@ def options(asked: Asked) -> Answer:
         "metrics": [
             MetricOption(
                 **{name: row[name] for name in ("name", "title", "unit", "formula", "about", "bands")},
+                in_words=catalogue.in_words(row["formula"]),
                 certain=row["name"] in certain,
             )
             for row in catalogue.rows()
         ],
-        "measures": [MeasureOption(it.name, it.unit, it.about) for it in catalogue.measures.values()],
-        "causes": [CauseOption(name, about) for name, about in {**CAUSES, **MOVES}.items()],
+        "measures": [
+            MeasureOption(it.name, it.title, it.unit, it.about) for it in catalogue.measures.values()
+        ],
+        "causes": [
+            CauseOption(name, TITLES.get(name) or titled(name), about)
+            for name, about in {**CAUSES, **MOVES}.items()
+        ],
         "review_rules": [
             RuleOption(it.name, it.title, it.told(policy), it.counted) for it in rules().values()
+        ],
+        "units": [
+            UnitOption(unit, form.times, form.digits, form.finely, form.after)
+            for unit, kind in SQL_KINDS.items()
+            if (form := FORMS.get(kind))
         ],
     }
     return Answer(data)

@@ -9,7 +9,7 @@ from loanmetrics.errors import UsageError
 from loanmetrics.http.fields import Field, Fields
 from loanmetrics.http.parameters import DatedPaging, Text, Texts
 from loanmetrics.http.problems import ProblemError
-from loanmetrics.http.resources.cohorts import kept, made
+from loanmetrics.http.resources.cohorts import OFFICER, kept, made, named
 from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs import review
@@ -17,7 +17,7 @@ from loanmetrics.jobs.days import Where
 from loanmetrics.jobs.listing import Listing
 
 RATES: Fields = (
-    Field("officer_id", "text", "With by=officer"),
+    *OFFICER,
     Field("region", "text", "With by=region or by=branch"),
     Field("branch", "text", "With by=branch"),
     Field(RULE, "text", "The review rule", null=False),
@@ -46,6 +46,7 @@ HITS: Fields = (
     Field(RULE, "text", "The review rule", null=False),
     Field("loan_id", "text", null=False),
     Field("officer_id", "text", "Whose loan it is", null=False),
+    Field("officer_name", "text", "Null where the lender has none", sortable=False),
     Field("region", "text", null=False),
     Field("branch", "text", null=False),
     Field("repayment_id", "text", "The payment in question", null=False),
@@ -88,7 +89,8 @@ def rates(asked: Asked) -> Listing:
     _insist(query.rule)
     reading, question = asked.desk.reading(query.date), review.rates(query.rule, query.by)
     rows, run_id = kept(asked, (reading.day, query.rule, query.by), made(asked, question, reading.day))
-    listing = Listing(rows, (RULE, *PLACE), "chance,-hits", {**meta(reading), "known_at": run_id})
+    about = {**meta(reading), "known_at": run_id}
+    listing = Listing(rows, (RULE, *PLACE), "chance,-hits", about, named(asked))
     return listing.narrowed([("officer_id", query.officer_id)])
 
 
@@ -100,7 +102,7 @@ def hits(asked: Asked) -> Listing:
     answer = made(asked, review.found(query.rule), reading.day, where)
     rows, run_id = kept(asked, (reading.day, query.rule, where), answer)
     about = {**meta(reading), "known_at": run_id}
-    return Listing(rows, (RULE, "loan_id", "repayment_id"), f"{RULE},-payment_date", about)
+    return Listing(rows, (RULE, "loan_id", "repayment_id"), f"{RULE},-payment_date", about, named(asked))
 
 
 def _insist(rule: str | None) -> None:
