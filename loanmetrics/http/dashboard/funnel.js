@@ -60,7 +60,7 @@ const chart = (found, book, title, [name, link, mark], date, own) => {
   const marks = found.map((it) => svg("a", { href: link(it, date), tabindex: "-1",
     "data-about": `${name(it)}: ${share(it.value)} of ${count(it.loans)} loans\nfunnel ${between(it.funnel_low, it.funnel_high)}${it.told}` }, shape(it, x, y)));
   return picture(width, HEIGHT, `${title} of ${found.length}, by how many loans they rest on; ${out.length} lie outside of the funnel`,
-    levels(ticks(most), y, LEFT, width - 10, share),
+    levels(ticks(most, 5), y, LEFT, width - 10, share),
     (own ? out : found).map((it) => svg("line", { class: "funnel", x1: x(it.loans), x2: x(it.loans), y1: y(it.funnel_low), y2: y(it.funnel_high) })),
     book === null || book === undefined ? [] : [svg("line", { class: "book", x1: LEFT, x2: width - 10, y1: y(book), y2: y(book) })],
     ticks(largest, 5).filter((value) => value).map((value) => words(x(value), HEIGHT - BOTTOM + 16, count(value), "middle")),
@@ -112,7 +112,7 @@ export const funnel = async ({ state, change }) => {
   const few = found.filter((it) => it.stands === "too few").length;
   const drawn = [
     h("h1", {}, "Funnel"), h("p", {}, known[metric].about.split("\n")[0]), filters(wanted, state, change, { metric, by, rates, date: meta.calculation_date }),
-    h("p", {}, `${count(out)} of ${count(found.length)} lie outside of the funnel, ${count(few)} have too few loans to tell. The whole book: ${share(book.metrics[metric])}.`),
+    h("p", {}, `${count(out)} of ${count(found.length)} ${out === 1 ? "lies" : "lie"} outside of the funnel, ${count(few)} ${few === 1 ? "has" : "have"} too few loans to tell. The whole book: ${share(book.metrics[metric])}.`),
     found.length ? h("figure", {}, chart(found, book.metrics[metric], known[metric].title, who, date, rates === "adjusted")) : h("p", { class: "soft" }, "Nobody has it on this day."),
     list.drawn, h("p", { class: "soft" }, held.note, NOTE),
   ];

@@ -13,6 +13,7 @@ export const called = (known, row) => row.officer_name ?? known.get(row.officer_
 export const ownerless = (known, id) => (known.get(id)?.person === false ? badge("no owner", "", NOBODY) : "");
 
 // A link to the officer's page; nobody's is marked.
-export const linked = (known, row, date) => [
-  h("a", { href: toOfficer(row.officer_id, { date }) }, called(known, row)), " ", ownerless(known, row.officer_id),
-];
+export const linked = (known, row, date) => {
+  const mark = ownerless(known, row.officer_id);
+  return [h("a", { href: toOfficer(row.officer_id, { date }) }, called(known, row)), ...(mark && [" ", mark])];
+};

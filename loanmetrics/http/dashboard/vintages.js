@@ -27,7 +27,7 @@ const ends = (lines, x, y) => {
     const last = values.findLastIndex((value) => value !== null);
     if (last < 0) return [];
     const [across, down] = [x(last), y(values[last])];
-    if (placed.some(([left, top]) => Math.abs(left - across) < 50 && Math.abs(top - down) < 12)) return [];
+    if (placed.some(([left, top]) => Math.abs(left - across) < 58 && Math.abs(top - down) < 12)) return [];
     placed.push([across, down]);
     return [words(across + 5, down + 4, month(name))];
   });
