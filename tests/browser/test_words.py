@@ -104,9 +104,10 @@ def test_a_score_is_not_praised_for_moving(dashboard: Dashboard) -> None:
     page = dashboard.page
     dashboard.login("viewer")
     words = set()
-    officers = [link.get_attribute("href") for link in page.query_selector_all("tbody th a")][:5]
-    for href in officers:
-        dashboard.goto(href.removeprefix("#"), "text=Why this score")
+    links = page.query_selector_all("tbody th a")[:5]
+    officers = [(link.get_attribute("href").removeprefix("#"), link.inner_text()) for link in links]
+    for place, name in officers:
+        dashboard.goto(place, f"h1:has-text('{name}')")
         read = page.inner_text("main")
         assert not re.search("improving|declining", read)
         told = re.search(r"Risk score (\d+), (?:(up|down) (\d+) from (\d+)|as it was) a week before", read)
@@ -116,7 +117,7 @@ def test_a_score_is_not_praised_for_moving(dashboard: Dashboard) -> None:
         words.add(told[2])
     assert {"up", "down"} <= words
     # What rolled last week and did not this week left the window: no loan of the worst one got better by it.
-    dashboard.goto(officers[0].removeprefix("#"), "#moved a")
+    dashboard.goto(officers[0][0], f"h1:has-text('{officers[0][1]}')")
     page.click("#moved a")
     page.wait_for_selector("#window:has-text('is evidence that grew old and left the window')")
     dashboard.picture("window")
