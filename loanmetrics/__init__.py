@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loanmetrics.cohorts import certainty, peers, roll_matrix, vintage
+    from loanmetrics.cohorts import attribution, certainty, peers, roll_matrix, vintage
     from loanmetrics.display.show import show
     from loanmetrics.explanation import explain, rollforward, statement, whatif
     from loanmetrics.notebook import Book, agg, band, compute, diff, expr, frame, history, loans, metrics, sql
@@ -21,6 +21,7 @@ __all__ = [
     "Book",
     "Policy",
     "agg",
+    "attribution",
     "band",
     "certainty",
     "compute",
@@ -45,7 +46,7 @@ __all__ = [
 HOMES = {
     "show": "loanmetrics.display.show",
     "Policy": "loanmetrics.policy",
-    **dict.fromkeys(("certainty", "peers", "roll_matrix", "vintage"), "loanmetrics.cohorts"),
+    **dict.fromkeys(("attribution", "certainty", "peers", "roll_matrix", "vintage"), "loanmetrics.cohorts"),
     **dict.fromkeys(("review", "review_hits"), "loanmetrics.reviewing"),
     **dict.fromkeys(("explain", "rollforward", "statement", "whatif"), "loanmetrics.explanation"),
 }

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 import loanmetrics
-from loanmetrics.commands import admin, cohorts
+from loanmetrics.commands import admin, attribution, cohorts
 from loanmetrics.commands.audit import audit
 from loanmetrics.commands.compute import backfill, compute
 from loanmetrics.commands.diff import diff
@@ -85,6 +85,7 @@ show.command("roll-matrix")(cohorts.roll_matrix)
 show.command()(cohorts.vintages)
 show.command()(cohorts.certainty)
 show.command()(cohorts.peers)
+show.command("attribution")(attribution.attribution)
 app.add_typer(show, name="show")
 app.command()(admin.metrics)
 app.command()(admin.runs)

@@ -63,11 +63,12 @@ def _told(row: dict[str, object]) -> dict[str, object]:
     return {
         "day": row["calculation_date"],
         **{name: row[name] for name in ("officer_id", "officer_name", "metric")},
-        **{name: _value(row[name]) for name in ("before", "band_before", "after", "band_after")},
+        **{name: value(row[name]) for name in ("before", "band_before", "after", "band_after")},
     }
 
 
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:,.4f}"
-    return "-" if value is None else str(value)
+def value(given: object) -> str:
+    """A figure of whichever metric, or its band, on the screen."""
+    if isinstance(given, float):
+        return f"{given:,.0f}" if given == int(given) and abs(given) > 1 else f"{given:,.4f}"
+    return "-" if given is None else str(given)

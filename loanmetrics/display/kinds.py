@@ -42,7 +42,7 @@ ACCOUNT: Final = {
 }
 UNITS: Final = {"money": "units", "score": "points", "points": "points"}
 LEFT: Final = frozenset(("text", "date", "bool", "json", "timestamp"))
-BANDS_BESIDE: Final = frozenset(("band", "band_before", "band_after"))
+BANDS_BESIDE: Final = frozenset(("band", "band_before", "band_after", "band_now", "band_attributed"))
 
 
 def kinds_in(columns: Collection[str]) -> dict[str, str]:

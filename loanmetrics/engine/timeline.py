@@ -57,6 +57,15 @@ class Timeline:
         np.maximum.at(out, self.loan[lived], self.counting.dpd(last, self.oldest_due[lived]))
         return out
 
+    def first_later(self, dpd: int) -> Ints:
+        """The first day on which each loan, on the book, was more than ``dpd`` days past due; NEVER if it was not."""
+        late = np.flatnonzero(self.on_book & (self.oldest_due != NEVER))
+        reached = np.maximum(self.counting.reached(dpd + 1, self.oldest_due[late]), self.start[late])
+        came = reached < self.stop[late]
+        first = np.full(len(self.ledger.loans), NEVER, dtype=np.int64)
+        np.minimum.at(first, self.loan[late][came], reached[came])
+        return first
+
 
 def build(ledger: Ledger, counting: Counting, tolerance: int) -> Timeline:
     """Turn a ledger's events into segments: one sort, one running sum, one search."""

@@ -5,11 +5,9 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from loanmetrics.engine.book import Book
-from loanmetrics.engine.calendar import NEVER, Ints
 from loanmetrics.engine.roll import NO_CHANNELS
 from loanmetrics.engine.run import GROUPS, PLACE, each_shard
 from loanmetrics.engine.state import State
@@ -84,7 +82,7 @@ def _oldest(sizes: pl.DataFrame, book: Book) -> int:
 def _loans(state: State, dpd: int) -> pl.DataFrame:
     """Every loan of a shard disbursed by the as-of day, with its age when it first was that late; null: never."""
     loans = state.ledger.loans
-    when = _first_later(state, dpd)
+    when = state.timeline.first_later(dpd)
     frame = pl.DataFrame(
         {"cell": loans.cell, "disbursed": loans.disbursed, "amount": loans.amount, "when": when}
     )
@@ -101,14 +99,3 @@ def _age() -> pl.Expr:
     months = (when.dt.year() - start.dt.year()) * 12 + (when.dt.month().cast(pl.Int32) - start.dt.month())
     same_day = pl.min_horizontal(start.dt.day(), when.dt.month_end().dt.day())
     return (months + (when.dt.day() > same_day).cast(pl.Int32)).cast(pl.Int32).alias(AGE)
-
-
-def _first_later(state: State, dpd: int) -> Ints:
-    """The first day on which each loan, on the book, was more than ``dpd`` days past due; NEVER if it was not."""
-    line = state.timeline
-    late = np.flatnonzero(line.on_book & (line.oldest_due != NEVER))
-    reached = np.maximum(line.counting.reached(dpd + 1, line.oldest_due[late]), line.start[late])
-    came = reached < line.stop[late]
-    first = np.full(len(state.ledger.loans), NEVER, dtype=np.int64)
-    np.minimum.at(first, line.loan[late][came], reached[came])
-    return first

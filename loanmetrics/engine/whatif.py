@@ -44,8 +44,9 @@ def whatif(
             raise UsageError(f"{name} decides which rows are used: load them under the other policy")
     books = [Book(book.facts, book.as_of, it) for it in (book.policy, policy)]
     catalogues = (load(each.policy, each.as_of) for each in books)
+    who = [by_day.DAY, "officer_id", "officer_name", "branch"]
     then, now = (
-        _long(_officers(each, catalogue, first), names, catalogue)
+        by_metric(_officers(each, catalogue, first), who, names, catalogue)
         for each, catalogue in zip(books, catalogues, strict=True)
     )
     key = [by_day.DAY, "officer_id", "metric"]
@@ -76,16 +77,20 @@ def _officers(book: Book, catalogue: Catalogue, first: date | None) -> pl.DataFr
     return results.officers(cells, book, catalogue, by_day.calendar(first, book.as_of))
 
 
-def _long(rows: pl.DataFrame, names: list[str], catalogue: Catalogue) -> pl.DataFrame:
-    """A row for each banded metric of each officer and day."""
-    who = [by_day.DAY, "officer_id", "officer_name", "branch"]
+def by_metric(rows: pl.DataFrame, who: list[str], names: list[str], catalogue: Catalogue) -> pl.DataFrame:
+    """A row for each metric of each of the rows, which ``who`` tells apart: its value, and its band if it has any."""
     parts = [
         rows.select(
             *who,
             pl.lit(name).alias("metric"),
             pl.col(name).cast(pl.Float64).alias("value"),
-            pl.col(catalogue.metrics[name].band_column).alias("band"),
+            _band(name, catalogue).alias("band"),
         )
         for name in names
     ]
     return pl.concat(parts)
+
+
+def _band(name: str, catalogue: Catalogue) -> pl.Expr:
+    metric = catalogue.metrics[name]
+    return pl.col(metric.band_column) if metric.bands else pl.lit(None, pl.String)

@@ -1,6 +1,7 @@
 """The one table of routes. What is not here does not exist; every route names the role it takes."""
 
 from loanmetrics.http.resources import (
+    attribution,
     audits,
     behind,
     cohorts,
@@ -162,6 +163,17 @@ ROUTES: tuple[Route, ...] = (
         metrics.BookQuery,
         data=metrics.Whole,
         warm=True,
+    ),
+    Route(
+        "GET",
+        "/cohorts/attribution",
+        "attribution",
+        "viewer",
+        "Officers' figures by whom loans were with at disbursement, or when first past due, beside those of now",
+        attribution.attribution,
+        attribution.AttributionQuery,
+        fields=attribution.ATTRIBUTION,
+        statuses=(409,),
     ),
     Route(
         "GET",
