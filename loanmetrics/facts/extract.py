@@ -16,7 +16,7 @@ from loanmetrics.errors import DataError, StoreError, UnreachableError
 from loanmetrics.facts import records, sifting
 from loanmetrics.facts.held import MONEY_SUMS
 from loanmetrics.facts.prepare import SQL_TYPES
-from loanmetrics.facts.quoting import literal, one_file
+from loanmetrics.facts.quoting import COPIED, literal, one_file
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 BLOCK_ORDER = ("repayments", "loan_schedule", "loans", "officers", "holidays", "gl_balances")
 TOLD = {"source_rows": "BIGINT", "source_sum": "BIGINT"}
-CSV_DIALECT = (
-    "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
-    "nullstr = '', allow_quoted_nulls = false"
-)
 LEAVES = """
     SELECT relid::regclass::text, has_table_privilege(relid, 'SELECT')
     FROM pg_partition_tree(%s::regclass) WHERE isleaf
@@ -80,7 +76,7 @@ def extract(
     _relate(connection, folder, loans, leader)
     source = counted if loans is None else _with_told(counted, connection, folder)
     records.expect(connection)
-    records.relate(connection, leader)
+    records.relate(connection, leader, folder)
     if frozen:
         connection.executemany("INSERT INTO facts_par15 VALUES (?, ?, ?, ?, ?, ?)", frozen)
     return source
@@ -280,4 +276,4 @@ def _read(copies: list[Path], types: dict[str, str], options: str = "") -> str:
             f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in types.items())} WHERE false"
         )
     files = ", ".join(one_file(copy) for copy in copies)
-    return f"SELECT * FROM read_csv([{files}], columns = {types!r}, {CSV_DIALECT}{options})"
+    return f"SELECT * FROM read_csv([{files}], columns = {types!r}, {COPIED}{options})"

@@ -5,6 +5,12 @@ from pathlib import Path
 
 from loanmetrics.errors import UsageError
 
+# How DuckDB reads what PostgreSQL's COPY wrote as CSV: an empty text is none, unless it is quoted.
+COPIED = (
+    "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
+    "nullstr = '', allow_quoted_nulls = false"
+)
+
 
 def literal(value: Path | str) -> str:
     """A path or a text as an SQL literal.

@@ -3,11 +3,13 @@
 Where the source has no triggers of ours, or does not show what they recorded, nothing is known of reassignments.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from loanmetrics.engine.book import REASSIGNED
+from loanmetrics.facts.quoting import COPIED, one_file
 from loanmetrics.tables import LOAN_REASSIGNMENTS, UNASSIGNED, UNKNOWN
 
 if TYPE_CHECKING:
@@ -33,14 +35,20 @@ def expect(connection: "DuckDBPyConnection") -> None:
         connection.execute(f"CREATE TABLE IF NOT EXISTS facts_{name} ({columns})")
 
 
-def relate(connection: "DuckDBPyConnection", leader: "psycopg.Connection") -> None:
-    """Fill ``facts_reassigned`` with what the leader's snapshot shows."""
+def relate(connection: "DuckDBPyConnection", leader: "psycopg.Connection", folder: Path) -> None:
+    """Fill ``facts_reassigned`` with what the leader's snapshot shows, by way of a file in ``folder``."""
     if not _is_recording(leader):
         return
-    rows = leader.execute(RECORDED.encode()).fetchall()
-    connection.register("recorded", pl.DataFrame(rows, REASSIGNED, orient="row").to_arrow())
-    connection.execute(f"INSERT INTO facts_{RECORDS} BY NAME SELECT * FROM recorded")
-    connection.unregister("recorded")
+    path = folder / f"{LOAN_REASSIGNMENTS.name}.csv"
+    copied = f"COPY ({RECORDED}) TO STDOUT (FORMAT csv)".encode()
+    with leader.cursor().copy(copied) as blocks, path.open("wb") as out:
+        for block in blocks:
+            out.write(block)
+    columns = dict(column.split() for column in TABLES[RECORDS].split(", "))
+    connection.execute(
+        f"INSERT INTO facts_{RECORDS} FROM read_csv({one_file(path)}, columns = {columns!r}, {COPIED})"
+    )
+    path.unlink()
 
 
 def _is_recording(leader: "psycopg.Connection") -> bool:

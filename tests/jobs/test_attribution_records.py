@@ -69,6 +69,15 @@ def test_runs_know_what_was_recorded(small: str, home: Path) -> None:
         assert len(lender.lake.facts(lender.lake.version(first)).reassigned) == 1, "what was known then stays"
 
 
+def test_names_are_kept_as_they_are(small: str, home: Path) -> None:
+    names = ['O "4",\n5', "", "Ọlá"]
+    with lender_at(small, home) as lender:
+        for name in (*names, "O1"):
+            lender.connection.execute("UPDATE loans SET officer_id = %s WHERE loan_id = 'L2'", [name])
+        lender.compute(DAY)
+    assert [record[1] for record in kept(home)] == ["O1", *names]
+
+
 def test_a_loan_given_away_and_back_between_two_runs_is_known_by_hashes_too(
     by_hashes: Cli, small: str, home: Path
 ) -> None:
