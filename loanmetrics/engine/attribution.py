@@ -20,7 +20,6 @@ from loanmetrics.engine.run import PLACE, each_shard
 from loanmetrics.engine.state import State
 from loanmetrics.engine.whatif import by_metric
 from loanmetrics.errors import ConflictError, unknown
-from loanmetrics.tables import UNKNOWN
 
 ORIGINATION: Final = "origination"
 FIRST_LATE: Final = "first_late"
@@ -152,10 +151,7 @@ def _in_cells(facts: Facts, cells: pl.DataFrame, given: pl.DataFrame) -> Facts:
     moved = given.filter(pl.col("then") != pl.col("cell")).select("loan", "then").lazy()
     shards = tuple(_moved(shard, moved) for shard in facts.shards)
     at_work = pl.col("officer_id").is_in(cells["officer_id"].implode())
-    known = facts.officers.filter(pl.col("listed") | at_work)
-    others = cells.select(pl.col("officer_id").unique().sort()).join(known, on="officer_id", how="anti")
-    unlisted = others.with_columns(region=pl.lit(UNKNOWN), branch=pl.lit(UNKNOWN), listed=pl.lit(False))
-    officers = pl.concat([known, unlisted], how="diagonal").sort("officer_id")
+    officers = facts.officers.filter(pl.col("listed") | at_work)
     return replace(facts, shards=shards, cells=cells, officers=officers)
 
 
