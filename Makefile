@@ -3,6 +3,8 @@
 MAKEFLAGS += --no-print-directory
 # A foreign Python's paths must not leak into the project's own environments.
 unexport PYTHONPATH PYTHONHOME
+# Hundreds of tests start Python: each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 
 BIN = .venv/test/bin
@@ -23,7 +25,7 @@ test: ## lint, types and tests (PYTEST="-k embedded -x" to narrow)
 	$(BIN)/ruff check $(CHECKED) notebooks
 	$(BIN)/ruff format --check $(CHECKED) notebooks
 	$(BIN)/mypy $(CHECKED)
-	$(BIN)/pytest -n 2 --durations=10 $(PYTEST)
+	$(BIN)/pytest -n 2 --dist worksteal --durations=10 $(PYTEST)
 
 test-long: ## the laws on many more random books and histories (hours)
 	@scripts/environment test
