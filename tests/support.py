@@ -43,6 +43,8 @@ def frames(rows: Rows) -> dict[str, pl.DataFrame]:
 def prepared(tables: Mapping[str, pl.DataFrame], policy: Policy) -> tuple[Facts, prepare.Intake]:
     """Facts from frames, as the notebook makes them."""
     connection = raw.connect()
+    # Threads cost small books more than they give.
+    connection.execute("SET threads = 1")
     raw.from_frames(connection, tables)
     intake = prepare.prepare(connection, policy)
     facts = lake.in_memory(connection)

@@ -49,7 +49,7 @@ def _mend(machine: Incremental) -> None:
     machine.drop_loan(4, False)
     machine.sleep_until(is_month_end)
     machine.run(full=False)
-    machine.backfill(45, 0)
+    machine.backfill(20, 0)
     machine.pay(1, 40, 31, True)
     machine.run(full=False, ago=20)
     machine.run(full=True)
