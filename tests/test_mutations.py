@@ -123,9 +123,10 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     books = sorted(fixed(BOOKS), key=lambda case: -len(case.rows["repayments"]))
     prepared: dict[int, tuple[Book, Intake]] = {}
-    exhibits = [
+    # A generated book shows more faults than a case that is made for one: fewer are looked at until one shows.
+    exhibits = [_exhibit(prepared, case.rows, case.as_of, case.policy, case.frozen) for case in books] + [
         _exhibit(prepared, case.rows, case.as_of, case.policy, case.frozen_par15) for case in SHARP
-    ] + [_exhibit(prepared, case.rows, case.as_of, case.policy, case.frozen) for case in books]
+    ]
     path = tmp_path_factory.mktemp("evidence") / "exhibits.pickle"
     path.write_bytes(pickle.dumps(exhibits))
     return path
