@@ -236,6 +236,16 @@ def note(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
+def note_stage(line: str) -> None:
+    """What begins now, on stderr, for who waits; where ``tell_steps`` tells every step, that is enough."""
+    import logging
+
+    from loanmetrics.steps import LOGGER
+
+    if not logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG):
+        note(line)
+
+
 def tell_steps() -> None:
     """From now on, the steps of a run or load on stderr as they begin, each with its time, UTC."""
     import logging

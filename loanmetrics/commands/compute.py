@@ -106,7 +106,7 @@ def _tell_days(first: date, last: date) -> None:
     from loanmetrics import console
 
     days = (last - first).days + 1
-    console.note(f"{first} to {last}: computing {days} {'day' if days == 1 else 'days'} ...")
+    console.note_stage(f"{first} to {last}: computing {days} {'day' if days == 1 else 'days'} ...")
 
 
 def _print_compute(made: "ComputeReport") -> None:
