@@ -66,8 +66,8 @@ MUTANTS = (
     Mutant(
         "PAR15 begins at 16 days",
         "engine/measures.py",
-        '"overdue_15d_amount", "outstanding", "dpd > 15"',
-        '"overdue_15d_amount", "outstanding", "dpd >= 15"',
+        '"overdue_15d_amount",\n        "outstanding",\n        "dpd > 15"',
+        '"overdue_15d_amount",\n        "outstanding",\n        "dpd >= 15"',
     ),
     Mutant(
         "a bucket ends on its last day", "engine/loan_state.py", "(0, 6, 30, 60, 90)", "(0, 6, 30, 59, 90)"

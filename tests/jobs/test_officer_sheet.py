@@ -29,7 +29,7 @@ def test_the_terms_are_those_of_the_revision_in_force(run: Cli, small: str, tmp_
     assert run(small, "compute", "--as-of", str(DAY), "--policy", "second.toml")[0] == 0
     assert run(small, "show", "officer", "O1", "--output", "ada.pdf")[0] == 0
     text = "\n".join(page.extract_text() for page in PdfReader(tmp_path / "ada.pdf").pages)
-    assert "repayment delay" in text and "Revision 2." in text and "float gap" not in text
+    assert "Repayment delay" in text and "Revision 2." in text and "Cash recorded late" not in text
 
 
 def test_what_is_no_pdf_or_nobody_is_refused(run: Cli, small: str, tmp_path: Path) -> None:
