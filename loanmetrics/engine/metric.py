@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Unit = Literal["money", "count", "ratio", "score", "flag", "rank"]
+Side = Literal["low", "high"]
 Kind = Literal["sum", "distinct", "distinct_cell"]
 
 GUARD = re.compile(r"NULLIF\((\w+), 0(?:\.0)?\)")
@@ -76,6 +77,11 @@ class Bands:
     limits: tuple[tuple[str, float], ...]
     otherwise: str
 
+    @property
+    def better(self) -> Side:
+        """On which side of the line the best band lies."""
+        return "low" if self.comparison == "<=" else "high"
+
     def __str__(self) -> str:
         steps = [f"{name} {self.comparison} {limit:g}" for name, limit in self.limits]
         return ", ".join([*steps, f"else {self.otherwise}"])
@@ -120,7 +126,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A formula over measures and metrics, evaluated after summing; pipeline, DDL, CLI and docs derive from it."""
+    """A formula over measures and metrics, evaluated after summing; pipeline, DDL, CLI and docs derive from it.
+
+    ``better``: whether low or high is; by default as the bands say.
+    """
 
     name: str
     title: str
@@ -129,6 +138,7 @@ class Metric:
     about: str
     reason: str = "no_evidence"
     bands: Bands | None = None
+    better: Side | None = None
     band_column: str = ""
     terms: tuple[Term, ...] = ()
     rounded: bool = False
@@ -140,6 +150,7 @@ class Metric:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "needs", names_in(self.formula))
+        object.__setattr__(self, "better", self.better or (self.bands.better if self.bands else None))
         object.__setattr__(self, "band_column", self.band_column or f"{self.name}_band")
 
     @property

@@ -237,3 +237,6 @@ def test_the_options_say_what_everything_means(api: Api) -> None:
     for metric in options["metrics"]:
         status = api.get(f"/cohorts/certainty?metric={metric['name']}&per_page=1").status_code
         assert (status == 200) is metric["certain"], metric["name"]
+        assert not metric["certain"] or metric["better"] in ("low", "high"), metric["name"]
+    sides = {it["name"]: it["better"] for it in options["metrics"]}
+    assert [sides[name] for name in ("fimr", "dqi", "total_yield")] == ["low", "high", None]

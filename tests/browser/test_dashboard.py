@@ -45,6 +45,7 @@ def test_lists_filter_sort_and_page(dashboard: Dashboard) -> None:
     page = dashboard.page
     dashboard.login("viewer")
     dashboard.goto("/branches", "h1:has-text('Branches')")
+    page.wait_for_selector("tr:has-text('Kano') .badge.out.well:has-text('low')")
     dashboard.picture("branches")
     page.click("th button:has-text('Loans')")
     page.wait_for_selector("th[aria-sort=ascending]:has-text('Loans')")

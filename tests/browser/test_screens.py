@@ -119,6 +119,7 @@ def test_the_funnel_shows_everybody_and_names_those_who_stand_out(dashboard: Das
     told = page.inner_text("p:has-text('outside of the funnel,')")
     assert told.startswith(f"{outside} of {marks} lie outside")
     assert len(page.query_selector_all("tbody .badge.out")) == outside
+    assert not page.query_selector("tbody .badge.well:has-text('high')")
     dashboard.picture("funnel")
     page.select_option("#filter-metric", "par15_ratio")
     page.wait_for_selector("text=lie outside of the funnel")

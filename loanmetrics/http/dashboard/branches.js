@@ -1,6 +1,6 @@
 // All branches.
 
-import { about, catalogue } from "./catalogue.js";
+import { about, catalogue, meanings } from "./catalogue.js";
 import { NOTE, certify } from "./certainty.js";
 import { h, missing, picked, to } from "./dom.js";
 import { filters } from "./filters.js";
@@ -24,10 +24,10 @@ const columns = (told, date) => [
 ];
 
 export const branches = async ({ state, change }) => {
-  const [options, told] = await Promise.all([catalogue(), about()]);
+  const [options, told, known] = await Promise.all([catalogue(), about(), meanings()]);
   const shown = columns(told, state.date);
   const after = (data, rows) => CERTAIN.forEach((name) => certify({
-    metric: name, by: "branch", date: state.date, key: (row) => JSON.stringify([row.region, row.branch]),
+    metric: name, better: known[name].better, by: "branch", date: state.date, key: (row) => JSON.stringify([row.region, row.branch]),
     data, rows, place: shown.findIndex((column) => column.name === name),
   }).catch(missing("Intervals")));
   const [book, list] = await Promise.all([strip(state.date), listing({

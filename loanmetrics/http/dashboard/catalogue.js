@@ -23,7 +23,7 @@ export const meanings = async () => {
   const found = {
     ...Object.fromEntries(causes.map((it) => [it.name, { title: it.title, about: it.about }])),
     ...Object.fromEntries(measures.map((it) => [it.name, { title: it.title, unit: it.unit, about: it.about }])),
-    ...Object.fromEntries(metrics.map((it) => [it.name, { title: it.title, unit: it.unit, certain: it.certain,
+    ...Object.fromEntries(metrics.map((it) => [it.name, { title: it.title, unit: it.unit, certain: it.certain, better: it.better,
       about: `${it.title}. ${it.about}\n${it.in_words ?? it.formula}${it.bands ? `\n${it.bands}` : ""}` }])),
     rank: { title: "Rank", unit: "rank", about: RANK },
   };

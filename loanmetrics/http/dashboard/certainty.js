@@ -6,15 +6,24 @@ import { between, share } from "./format.js";
 
 const WIDTH = 72;
 const STANDS = {
-  high: ["▲ high", "out", "Above the funnel: more than chance would do to so many loans, if they were like the book"],
-  low: ["▼ low", "out", "Below the funnel: less than chance would do to so many loans, if they were like the book"],
-  "too few": ["too few", "", "Too few loans to say anything"],
+  high: ["▲ high", "Above the funnel: more than chance would do to so many loans, if they were like the book"],
+  low: ["▼ low", "Below the funnel: less than chance would do to so many loans, if they were like the book"],
+  "too few": ["too few", "Too few loans to say anything"],
 };
 
 export const NOTE = "Beside a rate stands its 95 % interval. The band of the small picture is the funnel: 99.8 % of those with as many loans "
   + "would lie in it if all were like the book; who lies outside stands out by more than chance.";
 
-export const stands = (it) => (STANDS[it.stands] ? badge(...STANDS[it.stands]) : "");
+// Who lies outside is marked, and otherwise on the better side, where the rate has one.
+export const hue = (it) => {
+  if (it.stands !== "high" && it.stands !== "low") return "";
+  return it.stands === it.better ? "out well" : "out";
+};
+
+export const stands = (it) => {
+  const [word, about] = STANDS[it.stands] ?? [];
+  return word ? badge(word, hue(it), hue(it) === "out well" ? `${about}. That is the better side` : about) : "";
+};
 
 // The funnel as a band, the interval as a line, the rate as a dot.
 const whisker = (it, most) => {
@@ -24,7 +33,7 @@ const whisker = (it, most) => {
   return svg("svg", { class: "whisker", viewBox: `0 0 ${WIDTH} 12`, role: "img", "aria-label": label },
     bar("funnel", it.funnel_low, it.funnel_high, 1, 10),
     ...(it.low === null ? [] : [bar("interval", it.low, it.high, 5.25, 1.5)]),
-    svg("circle", { class: it.stands === "high" || it.stands === "low" ? "out" : "", cx: x(it.value), cy: 6, r: 3 }));
+    svg("circle", { class: hue(it), cx: x(it.value), cy: 6, r: 3 }));
 };
 
 export const beside = (it, most) => h("div", { class: "beside" }, whisker(it, most), h("span", { class: "soft" }, between(it.low, it.high)), stands(it));
@@ -37,11 +46,11 @@ export const scale = (found) => {
 };
 
 // Put intervals into the cells of a column that is drawn already.
-export const certify = async ({ metric, by, date, key, data, rows, place }) => {
+export const certify = async ({ metric, better, by, date, key, data, rows, place }) => {
   const given = by === "officer" ? { officer_id: data.map((row) => row.officer_id) } : {};
   const { data: found } = await all("/cohorts/certainty", { metric, by, date, ...given });
   const known = new Map(found.map((it) => [key(it), it]));
   const here = data.map((row) => known.get(key(row)));
   const most = scale(here.filter(Boolean));
-  here.forEach((it, index) => { if (it) rows[index].children[place].append(beside(it, most)); });
+  here.forEach((it, index) => { if (it) rows[index].children[place].append(beside({ ...it, better }, most)); });
 };

@@ -21,7 +21,7 @@ const choices = (options, current) => options.metrics
 const sure = async (name, part, date, known) => {
   if (!known[name]?.certain) return null;
   const { data } = await get("/cohorts/certainty", { metric: name, date, officer_id: part });
-  return data.length ? beside(data[0], scale(data)) : null;
+  return data.length ? beside({ ...data[0], better: known[name].better }, scale(data)) : null;
 };
 
 const made = (data, known, interval) => h("section", { class: "strip", "aria-label": "The figure and what it is made of" },

@@ -2,7 +2,7 @@
 
 import { all, get } from "./api.js";
 import { catalogue, meanings } from "./catalogue.js";
-import { NOTE, beside, scale, stands } from "./certainty.js";
+import { NOTE, beside, hue, scale, stands } from "./certainty.js";
 import { levels, picture, room, ticks, words } from "./charts.js";
 import { h, svg, to, toOfficer } from "./dom.js";
 import { filters } from "./filters.js";
@@ -44,8 +44,8 @@ const names = (out, x, y, name, width) => {
 
 const shape = (it, x, y) => {
   const [cx, cy] = [x(it.loans), y(it.value)];
-  if (it.stands === "high") return svg("path", { class: "out", d: `M${cx - 5},${cy + 4}h10l-5,-9z` });
-  if (it.stands === "low") return svg("path", { class: "out", d: `M${cx - 5},${cy - 4}h10l-5,9z` });
+  if (it.stands === "high") return svg("path", { class: hue(it), d: `M${cx - 5},${cy + 4}h10l-5,-9z` });
+  if (it.stands === "low") return svg("path", { class: hue(it), d: `M${cx - 5},${cy - 4}h10l-5,9z` });
   return svg("circle", { class: it.stands === "too few" ? "few" : "dot", cx, cy, r: 3.5 });
 };
 
@@ -78,7 +78,7 @@ const KINDS = [
 
 const SHRUNK = { name: "shrunk", title: "Drawn to the book", number: true, about: "The rate drawn towards the book's, the more the fewer its loans", show: (row) => share(row.shrunk) };
 
-const columns = ([name, link, mark], by, most, date, { drawn, prefix }) => [
+const columns = ([name, link, mark], by, most, date, { drawn, prefix }, better) => [
   { name: by === "officer" ? "officer_id" : "branch", title: by === "officer" ? "Officer" : "Branch", head: true, show: (row) => [h("a", { href: link(row, date) }, name(row)), " ", mark(row)] },
   ...(by === "officer" ? [] : [{ name: "region", title: "Region", show: (row) => text(row.region) }]),
   { name: "loans", title: "Loans", number: true, about: "Loans that say anything about it", show: (row) => count(row.loans) },
@@ -88,11 +88,11 @@ const columns = ([name, link, mark], by, most, date, { drawn, prefix }) => [
   { name: "funnel_high", title: "Funnel", about: "Where 99.8 % of those with as many loans would lie if all were like the book; sorted by its upper end",
     show: (row) => between(row.funnel_low, row.funnel_high) },
   ...(prefix ? [] : [SHRUNK]),
-  { name: "stands", title: "Stands", show: stands },
+  { name: "stands", title: "Stands", show: (row) => stands({ ...row, better }) },
 ];
 
 // Rows to be drawn; who was expected to have nothing has no adjusted rate.
-const drawable = (rows, { drawn, prefix }) => rows.filter((it) => it[drawn] !== null).map((it) => ({ ...it, value: it[drawn],
+const drawable = (rows, { drawn, prefix }, better) => rows.filter((it) => it[drawn] !== null).map((it) => ({ ...it, better, value: it[drawn],
   told: prefix ? `\nas it is ${share(it.value)}, expected ${share(it.expected)}` : "" }));
 
 export const funnel = async ({ state, change }) => {
@@ -101,10 +101,11 @@ export const funnel = async ({ state, change }) => {
   const held = RATES[rates];
   const [options, known, whom, { data, meta }, { data: book }] = await Promise.all([
     catalogue(), meanings(), people(), all(held.path, given), get("/metrics/book", { date })]);
-  const found = drawable(data, held);
+  const { better } = known[metric];
+  const found = drawable(data, held, better);
   const who = WHOM[by](whom);
   const list = await listing({ path: held.path, name: `funnel-${held.prefix}${metric}`, caption: `${known[metric].title}, ${held.told}`,
-    columns: columns(who, by, scale(found), date, held), state, change, given, sort: `-${held.drawn}`, prefix: held.prefix });
+    columns: columns(who, by, scale(found), date, held, better), state, change, given, sort: `-${held.drawn}`, prefix: held.prefix });
   const choices = options.metrics.filter((it) => it.certain).map((it) => [it.name, it.title]);
   const wanted = [["choice", "Rate", "metric", choices], ["choice", "Of", "by", [["officer", "officers"], ["branch", "branches"]]],
     ["choice", "Compared", "rates", [["plain", "as they are"], ["adjusted", "adjusted for the kinds of loans"]]], ["day", "As of", "date"]];

@@ -53,7 +53,7 @@ export const officers = async ({ state, change }) => {
   const after = (data, rows) => {
     sparks(data, rows, shown.findIndex((column) => column.name === "trend"), state.date).catch(missing(`The last ${DAYS} days`));
     certain.forEach(([name, place]) => certify({
-      metric: name, by: "officer", date: state.date, key: (row) => row.officer_id, data, rows, place,
+      metric: name, better: known[name].better, by: "officer", date: state.date, key: (row) => row.officer_id, data, rows, place,
     }).catch(missing("Intervals")));
   };
   const [book, list] = await Promise.all([strip(state.date), listing({

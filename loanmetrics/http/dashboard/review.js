@@ -29,7 +29,7 @@ const rates = (by, whom, most, state) => [
   { name: "funnel_high", title: "Funnel", about: "Where 99.8 % of those with as many payments would lie if all were like the book; sorted by its upper end",
     show: (row) => between(row.funnel_low, row.funnel_high) },
   { name: "chance", title: "Chance", number: true, about: "How likely so many hits or more are for one who is like the book", show: (row) => chance(row.chance) },
-  { name: "stands", title: "Stands", show: stands },
+  { name: "stands", title: "Stands", show: (row) => stands({ ...row, better: "low" }) },
 ];
 
 const hits = (whom, date) => [

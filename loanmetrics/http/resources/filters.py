@@ -7,7 +7,7 @@ import msgspec
 from loanmetrics.engine.catalogue import SQL_KINDS, load
 from loanmetrics.engine.diff.causes import CAUSES
 from loanmetrics.engine.evidence import judged
-from loanmetrics.engine.metric import titled
+from loanmetrics.engine.metric import Side, titled
 from loanmetrics.engine.review.rule import rules
 from loanmetrics.engine.rollforward import MOVES, TITLES
 from loanmetrics.formatting import FORMS
@@ -34,7 +34,9 @@ class OfficerOption(msgspec.Struct, frozen=True):
 
 
 class MetricOption(msgspec.Struct, frozen=True):
-    """What a metric is; ``in_words``: its formula by titles; ``certain``: intervals and funnel limits can be told."""
+    """What a metric is; ``in_words``: its formula by titles; ``better``: its better side, if it has one; ``certain``:
+    intervals and funnel limits can be told.
+    """
 
     name: str
     title: str
@@ -43,6 +45,7 @@ class MetricOption(msgspec.Struct, frozen=True):
     in_words: str | None
     about: str
     bands: str
+    better: Side | None
     certain: bool
 
 
@@ -122,6 +125,7 @@ def options(asked: Asked) -> Answer:
             MetricOption(
                 **{name: row[name] for name in ("name", "title", "unit", "formula", "about", "bands")},
                 in_words=catalogue.in_words(row["formula"]),
+                better=catalogue.metrics[row["name"]].better,
                 certain=row["name"] in certain,
             )
             for row in catalogue.rows()
