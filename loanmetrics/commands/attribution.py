@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from loanmetrics.jobs.cohorts import Cohorts
 
 SCREEN = 40
-COUNTED = ("gained", "lost", "unrecorded")
-KINDS = {**dict.fromkeys(COUNTED, "bigint"), "recorded_since": "date"}
 
 
 class Rule(StrEnum):
@@ -41,13 +39,15 @@ def attribution(
     output: Output = None,
 ) -> None:
     """Officers' figures by whom loans were with when disbursed, or first past due, beside those of now."""
+    from loanmetrics.engine.attribution import COUNTS
     from loanmetrics.jobs import attribution as job
     from loanmetrics.jobs import cohorts
 
     found = cohorts.shown(shared.settings(), job.by_rule(rule.value, metric or ()), shared.day(as_of))
     about = found.about("Attribution", rule=rule.value, metric=metric)
     if shared.format_of(format_, output) is not shared.Format.TABLE:
-        shared.print_frame(found.rows, "", format_, output, kinds=KINDS, about=about)
+        kinds = {**dict.fromkeys(COUNTS, "bigint"), "recorded_since": "date"}
+        shared.print_frame(found.rows, "", format_, output, kinds=kinds, about=about)
         return
     _show(found, rule)
 
@@ -75,8 +75,10 @@ def _show(found: "Cohorts", rule: Rule) -> None:
 
 
 def _told(row: dict[str, object]) -> dict[str, object]:
+    from loanmetrics.engine.attribution import COUNTS
+
     return {
         **{name: row[name] for name in ("officer_id", "officer_name", "metric")},
         **{name: value(row[name]) for name in ("now", "band_now", "attributed", "band_attributed")},
-        **{name: str(row[name]) for name in COUNTED},
+        **{name: str(row[name]) for name in COUNTS},
     }

@@ -24,6 +24,7 @@ from loanmetrics.errors import ConflictError, unknown
 ORIGINATION: Final = "origination"
 FIRST_LATE: Final = "first_late"
 RULES: Final = (ORIGINATION, FIRST_LATE)
+COUNTS: Final = ("gained", "lost", "unrecorded")
 SCHEMA: Final = pl.Schema(
     {
         **dict.fromkeys(("officer_id", "officer_name", "region", "branch", "metric"), pl.String()),
@@ -31,11 +32,10 @@ SCHEMA: Final = pl.Schema(
         "band_now": pl.String(),
         "attributed": pl.Float64(),
         "band_attributed": pl.String(),
-        **dict.fromkeys(("gained", "lost", "unrecorded"), pl.Int64()),
+        **dict.fromkeys(COUNTS, pl.Int64()),
         "recorded_since": pl.Date(),
     }
 )
-COUNTS: Final = ("gained", "lost", "unrecorded")
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ def attributed(book: Book, rule: str, executor: Executor | None = None) -> Attri
     if rule not in RULES:
         raise unknown("rule", rule, RULES, "rule")
     records = _records(book)
-    since = recorded_since(book)
+    since = _recorded_since(records)
     loans = _dated(book, rule, executor)
     cells, given = _given(book.facts.cells, loans, records)
     facts = _in_cells(book.facts, cells, given)
     return Attributed(Book(facts, book.as_of, book.policy), given, since)
 
 
-def recorded_since(book: Book) -> int:
+def _recorded_since(records: pl.DataFrame) -> int:
     """The day from which on it is recorded whom loans are with: facts of a source that records nothing are refused."""
-    begins = _records(book).filter(pl.col("loan_id").is_null())["until"].max()
+    begins = records.filter(pl.col("loan_id").is_null())["until"].max()
     if begins is None:
         raise ConflictError(
             "these facts do not tell whom loans were with before",

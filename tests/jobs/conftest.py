@@ -18,6 +18,7 @@ from loanmetrics.settings import Settings
 from loanmetrics.testing import Databases
 from tests import support
 from tests.jobs.small import SMALL_BOOK
+from tests.jobs.stored import told
 from tests.surroundings import surroundings
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -80,3 +81,21 @@ def run(
         return int(caught.value.code or 0), *capfd.readouterr()
 
     return call
+
+
+@pytest.fixture
+def by_hashes(run: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("LOANMETRICS_CHANGE_DETECTION", "hashes")
+    return run
+
+
+@pytest.fixture
+def reader(small: str) -> Iterator[str]:
+    """The URL of the small book for a role that may read the lender's tables and nothing else."""
+    role = str(conninfo_to_dict(small)["dbname"]) + "_reads"
+    told(small, f"CREATE ROLE {role}")
+    tables = "loans, loan_schedule, repayments, officers, holidays, gl_balances"
+    told(small, f"GRANT SELECT ON {tables} TO {role}")
+    yield f"{small}&options=-c%20role%3D{role}"
+    told(small, f"DROP OWNED BY {role}")
+    told(small, f"DROP ROLE {role}")

@@ -1,10 +1,8 @@
 """Whom loans were taken from, as runs know it: by increments or whole, from any source; and no figure rests on it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -30,24 +28,6 @@ def kept(home: Path) -> list[Record]:
     rows = lake.facts(lake.current).reassigned
     assert rows.schema == REASSIGNED
     return [row[1:5] for row in rows.iter_rows() if row[1] is not None]
-
-
-@pytest.fixture
-def by_hashes(run: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.setenv("LOANMETRICS_CHANGE_DETECTION", "hashes")
-    return run
-
-
-@pytest.fixture
-def reader(small: str) -> Iterator[str]:
-    """The URL of the small book for a role that may read the lender's tables and nothing else."""
-    role = str(psycopg.conninfo.conninfo_to_dict(small)["dbname"]) + "_sees"
-    told(small, f"CREATE ROLE {role}")
-    tables = "loans, loan_schedule, repayments, officers, holidays, gl_balances"
-    told(small, f"GRANT SELECT ON {tables} TO {role}")
-    yield f"{small}&options=-c%20role%3D{role}"
-    told(small, f"DROP OWNED BY {role}")
-    told(small, f"DROP ROLE {role}")
 
 
 def test_runs_know_what_was_recorded(small: str, home: Path) -> None:

@@ -1,10 +1,8 @@
 """Runs that find what changed by content: in the database itself, or in one that may only be read."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-import psycopg
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -20,24 +18,6 @@ BACKFILL = ("backfill", "--from", "2026-03-10", "--to", str(DAY))
 PAID = "UPDATE repayments SET payment_amount = 300, principal_paid = 300 WHERE repayment_id = 'R2'"
 STAMPS = ("calculation_date", "run_id", "calculated_at")
 HASHED = "read what changed, by content hash\n"
-
-
-@pytest.fixture
-def by_hashes(run: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.setenv("LOANMETRICS_CHANGE_DETECTION", "hashes")
-    return run
-
-
-@pytest.fixture
-def reader(small: str) -> Iterator[str]:
-    """The URL of the small book for a role that may only read it."""
-    role = str(psycopg.conninfo.conninfo_to_dict(small)["dbname"]) + "_reads"
-    told(small, f"CREATE ROLE {role}")
-    tables = "loans, loan_schedule, repayments, officers, holidays, gl_balances"
-    told(small, f"GRANT SELECT ON {tables} TO {role}")
-    yield f"{small}&options=-c%20role%3D{role}"
-    told(small, f"DROP OWNED BY {role}")
-    told(small, f"DROP ROLE {role}")
 
 
 def figures(url: str) -> list[pl.DataFrame]:

@@ -29,17 +29,14 @@ if TYPE_CHECKING:
 
 MONTH = timedelta(days=30)
 ARROW = "application/vnd.apache.arrow.file"
-OFFICER: Fields = (
+GROUP: Fields = (
     Field("officer_id", "text", "With by=officer"),
     Field("officer_name", "text", "Likewise; null where the lender has none", sortable=False),
-)
-_PLACE: Fields = (
-    *OFFICER,
     Field("region", "text", "With by=region or by=branch"),
     Field("branch", "text", "With by=branch"),
 )
 MATRIX: Fields = (
-    *_PLACE,
+    *GROUP,
     Field(FROM, "text", "DPD bucket on start_date", sortable=False, null=False),
     Field(TO, "text", "DPD bucket on the day, paid or written_off", sortable=False, null=False),
     Field("loans", "bigint", "Loans that went this way", null=False),
@@ -56,7 +53,7 @@ MATRIX: Fields = (
     ),
 )
 VINTAGES: Fields = (
-    *_PLACE,
+    *GROUP,
     Field(VINTAGE, "date", "First day of the month of disbursement", null=False),
     Field(AGE, "int", "Months since disbursement", null=False),
     Field("loans", "bigint", "Loans disbursed", null=False),
@@ -83,9 +80,9 @@ _TOLD: Fields = (
     Field("funnel_high", "ratio", "And where they would end"),
     Field("stands", "text", "high, low or inside of the funnel; too few loans to say", null=False),
 )
-CERTAINTY: Fields = (*_PLACE, Field("value", "ratio", "The ratio, unrounded"), *_TOLD)
+CERTAINTY: Fields = (*GROUP, Field("value", "ratio", "The ratio, unrounded"), *_TOLD)
 PEERS: Fields = (
-    *_PLACE,
+    *GROUP,
     Field("value", "ratio", "The ratio as it is, unrounded"),
     Field("expected", "ratio", "What it would be if each kind of loan did as in the whole book"),
     Field("relative", "ratio", "Observed by expected; null where nothing is expected"),

@@ -9,7 +9,7 @@ from loanmetrics.errors import UsageError
 from loanmetrics.http.fields import Field, Fields
 from loanmetrics.http.parameters import DatedPaging, Text, Texts
 from loanmetrics.http.problems import ProblemError
-from loanmetrics.http.resources.cohorts import OFFICER, kept, made, named
+from loanmetrics.http.resources.cohorts import GROUP, kept, made, named
 from loanmetrics.http.resources.metrics import meta
 from loanmetrics.http.routes import Asked
 from loanmetrics.jobs import review
@@ -17,9 +17,7 @@ from loanmetrics.jobs.days import Where
 from loanmetrics.jobs.listing import Listing
 
 RATES: Fields = (
-    *OFFICER,
-    Field("region", "text", "With by=region or by=branch"),
-    Field("branch", "text", "With by=branch"),
+    *GROUP,
     Field(RULE, "text", "The review rule", null=False),
     Field("loans", "bigint", "Loans that the rule had anything to look at of", null=False),
     Field("opportunities", "bigint", "What the rule looked at", null=False),
