@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from loanmetrics.facts.quoting import literal, one_file
+from loanmetrics.store.blocks import blocks
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,8 +47,7 @@ def copy_out(
         database.cursor().copy(sql.SQL(f"COPY ({query}) TO STDOUT (FORMAT csv)")) as copy,
         file.open("wb") as rows,
     ):
-        for block in copy:
-            rows.write(block)
+        rows.writelines(blocks(copy))
     columns = "auto_detect = false, header = false, columns = {'row_number': 'BIGINT'}"
     work.execute(
         f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT row_number FROM read_csv({one_file(file)}, {columns})"

@@ -17,6 +17,7 @@ from loanmetrics.facts import records, sifting
 from loanmetrics.facts.held import MONEY_SUMS
 from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import COPIED, literal, one_file
+from loanmetrics.store.blocks import blocks
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
 
 if TYPE_CHECKING:
@@ -135,8 +136,7 @@ def reader(snapshot: Snapshot) -> Iterator[psycopg.Connection]:
 def _copy(snapshot: Snapshot, name: str, leaf: str, path: Path, loans: Collection[str] | None) -> None:
     query = sql.SQL("COPY (SELECT {}) TO STDOUT (FORMAT csv)").format(_rows(name, leaf, loans))
     with reader(snapshot) as session, session.cursor().copy(query) as copy, path.open("wb") as out:
-        for block in copy:
-            out.write(block)
+        out.writelines(blocks(copy))
 
 
 def _rows(name: str, leaf: str, loans: Collection[str] | None) -> sql.Composable:

@@ -25,9 +25,9 @@ ODD_ROWS = {
 }
 PRINCIPAL = f"""
     SELECT 'principal_mismatch' AS finding, loan, 1 AS times FROM (
-        SELECT loan, loan_id, sum(COALESCE(principal_due, 0)) AS scheduled
-        FROM {KEPT.format("loan_schedule")} GROUP BY ALL HAVING sum({DUE}) > 0
-    ) JOIN usable_loans USING (loan_id) WHERE scheduled <> loan_amount
+        SELECT loan_id, sum(COALESCE(principal_due, 0)) AS scheduled
+        FROM usable_loan_schedule GROUP BY loan_id HAVING sum({DUE}) > 0
+    ) JOIN {KEPT.format("loans")} USING (loan_id) WHERE scheduled <> loan_amount
 """
 
 

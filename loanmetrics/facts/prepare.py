@@ -249,7 +249,7 @@ def _counts(connection: "DuckDBPyConnection") -> dict[str, int]:
 
 def _sums(connection: "DuckDBPyConnection") -> dict[str, int]:
     return {
-        name: _of_both(connection, name, f"sum({held.any_minor(column)})", "sum(amount)")
+        name: _of_both(connection, name, f"(sum({column}) * {tables.MINOR_PER_UNIT})::HUGEINT", "sum(amount)")
         for name, column in MONEY_SUMS.items()
     }
 

@@ -37,13 +37,14 @@ def expect(connection: "DuckDBPyConnection") -> None:
 
 def relate(connection: "DuckDBPyConnection", leader: "psycopg.Connection", folder: Path) -> None:
     """Fill ``facts_reassigned`` with what the leader's snapshot shows, by way of a file in ``folder``."""
+    from loanmetrics.store.blocks import blocks
+
     if not _is_recording(leader):
         return
     path = folder / f"{LOAN_REASSIGNMENTS.name}.csv"
     copied = f"COPY ({RECORDED}) TO STDOUT (FORMAT csv)".encode()
-    with leader.cursor().copy(copied) as blocks, path.open("wb") as out:
-        for block in blocks:
-            out.write(block)
+    with leader.cursor().copy(copied) as copy, path.open("wb") as out:
+        out.writelines(blocks(copy))
     columns = dict(column.split() for column in TABLES[RECORDS].split(", "))
     connection.execute(
         f"INSERT INTO facts_{RECORDS} FROM read_csv({one_file(path)}, columns = {columns!r}, {COPIED})"

@@ -1,6 +1,6 @@
 """Polars frames in and out of tables. Outside money is Int64 minor units, inside numeric(18,2)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from loanmetrics.errors import StoreError
+from loanmetrics.store.blocks import blocks
 from loanmetrics.store.mapped import aside
 from loanmetrics.tables import MINOR_PER_UNIT
 
@@ -97,26 +98,14 @@ def fetch(
     )
     schema = {name: DTYPES[types[name]] for name in names}
     with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
-        texts = _texts(copy)
-        parts = [_parsed(next(texts), schema), *(aside(_parsed(text, schema)) for text in texts)]
+        texts = blocks(copy, TEXT_AT_ONCE)
+        parts = [_parsed(next(texts, b""), schema), *(aside(_parsed(text, schema)) for text in texts)]
     return pl.concat(parts)
 
 
-def _texts(copy: Iterable[bytes | bytearray | memoryview]) -> Iterator[BytesIO]:
-    """Rows, which come one by one, as a few long texts; one at least, which may be empty."""
-    text = BytesIO()
-    for row in copy:
-        if text.tell() >= TEXT_AT_ONCE:
-            yield text
-            text = BytesIO()
-        text.write(row)
-    yield text
-
-
-def _parsed(text: BytesIO, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    if not text.tell():
+def _parsed(text: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    if not text:
         return pl.DataFrame(schema=schema)
-    text.seek(0)
     plain = {name: PLAIN.get(kind, kind) for name, kind in schema.items()}
     return pl.read_csv(text, has_header=False, schema=plain).cast(pl.Schema(schema))
 

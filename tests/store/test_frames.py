@@ -36,10 +36,19 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
 def test_rows_come_back_in_however_many_pieces(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    many = pl.concat(ROWS.with_columns(pl.col("nr") + 5 * time) for time in range(1, 400))
+    frames.copy_in(connection, "notes", many, frames.column_types(connection, "notes"))
+    put_aside: list[pl.DataFrame] = []
+
+    def noted(rows: pl.DataFrame) -> pl.DataFrame:
+        put_aside.append(rows)
+        return aside(rows)
+
+    monkeypatch.setattr(frames, "aside", noted)
     monkeypatch.setattr(frames, "TEXT_AT_ONCE", at_once)
-    found = frames.fetch(connection, "notes", sql.SQL("nr <= %s"), [5], ("nr",))
-    assert_frame_equal(found, ROWS)
-    assert (found.n_chunks() == 1) == (at_once == 1 << 20)
+    found = frames.fetch(connection, "notes", sql.SQL("nr > %s"), [5], ("nr",))
+    assert_frame_equal(found, many)
+    assert bool(put_aside) == (at_once < 1 << 20)
 
 
 def test_no_rows_have_their_columns(connection: psycopg.Connection) -> None:
