@@ -80,7 +80,7 @@ def rows_of(lake: Lake, version: Version, loan_ids: pl.Series) -> Rows:
     scans = [pl.concat([getattr(shard, kind) for shard in shards]) for kind in SHARDED]
     if not len(loan_ids):
         return Rows(*pl.collect_all([scan.head(0) for scan in scans]))
-    loans = scans[0].filter(pl.col("loan_id").is_in(loan_ids.implode())).collect()
+    loans = scans[0].join(loan_ids.to_frame("loan_id").lazy(), on="loan_id", how="semi").collect()
     mine = pl.col("loan").is_in(loans["loan"].implode())
     schedule, repayments = pl.collect_all([scan.filter(mine) for scan in scans[1:]])
     return Rows(_ordered(loans, "loans"), _ordered(schedule, "schedule"), _ordered(repayments, "repayments"))
@@ -89,9 +89,13 @@ def rows_of(lake: Lake, version: Version, loan_ids: pl.Series) -> Rows:
 def coupled(
     lake: Lake, version: Version, before: Rows, held: pl.DataFrame, fresh: pl.Series
 ) -> frozenset[str]:
-    """Other loans that share a repayment id with the touched ones: what is kept of them may change too."""
-    ids = pl.concat([fresh, before.repayments["repayment_id"], held["row_key"]]).unique()
-    shared = pl.col("repayment_id").is_in(ids.implode())
+    """Other loans that share a repayment id with the touched ones: what is kept of them may change too.
+
+    An id is kept once: of those kept for the touched loans, other loans have none but what is held back.
+    """
+    kept = before.repayments["repayment_id"]
+    ids = pl.concat([fresh, kept, held["row_key"]]).unique()
+    shared = pl.col("repayment_id").is_in(ids.filter(~ids.is_in(kept.implode())).implode())
     shards = list(lake.shards(version))
     keys = pl.concat([shard.repayments.filter(shared).select("loan").unique() for shard in shards]).collect()[
         "loan"

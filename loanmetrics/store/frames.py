@@ -1,6 +1,6 @@
 """Polars frames in and out of tables. Outside money is Int64 minor units, inside numeric(18,2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -89,25 +89,33 @@ def fetch(
     rows only some are held in memory at once: the others lie in files that end with the frame.
     """
     types = column_types(connection, table)
-    names = list(types if wanted is None else dict.fromkeys(wanted))
-    query = sql.SQL("COPY (SELECT {} FROM {} WHERE {} ORDER BY {}) TO STDOUT (FORMAT csv)").format(
-        sql.SQL(", ").join(_told(name, types[name]) for name in names),
-        sql.Identifier(table),
-        where,
-        columns(order),
+    chosen = {name: types[name] for name in (types if wanted is None else wanted)}
+    which = sql.SQL("WHERE {} ORDER BY {}").format(where, columns(order))
+    found = pieces(connection, table, chosen, which, parameters)
+    return pl.concat([next(found, schema_of(chosen).to_frame()), *map(aside, found)])
+
+
+def schema_of(types: Mapping[str, str]) -> pl.Schema:
+    """Polars' types of columns of PostgreSQL's."""
+    return pl.Schema({name: DTYPES[kind] for name, kind in types.items()})
+
+
+def pieces(
+    connection: psycopg.Connection,
+    table: str,
+    types: Mapping[str, str],
+    which: sql.Composable,
+    parameters: Sequence[Any] = (),
+) -> Iterator[pl.DataFrame]:
+    """Some columns of a table, in frames of a few MiB of text; ``which`` rows is SQL that follows the table."""
+    query = sql.SQL("COPY (SELECT {} FROM {} {}) TO STDOUT (FORMAT csv)").format(
+        sql.SQL(", ").join(_told(name, kind) for name, kind in types.items()), sql.Identifier(table), which
     )
-    schema = {name: DTYPES[types[name]] for name in names}
-    with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
-        texts = blocks(copy, TEXT_AT_ONCE)
-        parts = [_parsed(next(texts, b""), schema), *(aside(_parsed(text, schema)) for text in texts)]
-    return pl.concat(parts)
-
-
-def _parsed(text: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    if not text:
-        return pl.DataFrame(schema=schema)
+    schema = schema_of(types)
     plain = {name: PLAIN.get(kind, kind) for name, kind in schema.items()}
-    return pl.read_csv(text, has_header=False, schema=plain).cast(pl.Schema(schema))
+    with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
+        for text in blocks(copy, TEXT_AT_ONCE):
+            yield pl.read_csv(text, has_header=False, schema=plain).cast(schema)
 
 
 def columns(names: Sequence[str], of: str | None = None) -> sql.Composed:
