@@ -80,7 +80,7 @@ def rows_of(lake: Lake, version: Version, loan_ids: pl.Series) -> Rows:
     scans = [pl.concat([getattr(shard, kind) for shard in shards]) for kind in SHARDED]
     if not len(loan_ids):
         return Rows(*pl.collect_all([scan.head(0) for scan in scans]))
-    loans = scans[0].join(loan_ids.to_frame("loan_id").lazy(), on="loan_id", how="semi").collect()
+    loans = scans[0].filter(pl.col("loan_id").is_in(loan_ids.implode())).collect()
     mine = pl.col("loan").is_in(loans["loan"].implode())
     schedule, repayments = pl.collect_all([scan.filter(mine) for scan in scans[1:]])
     return Rows(_ordered(loans, "loans"), _ordered(schedule, "schedule"), _ordered(repayments, "repayments"))

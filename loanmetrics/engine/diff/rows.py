@@ -93,10 +93,10 @@ def _prints(facts: Facts, among: pl.Series | None) -> pl.DataFrame:
     """One number per loan for everything that is said of it; a stray collision shows when the causes are added up."""
     loans, schedule, repayments = _loans(facts), _schedule(facts), _repayments(facts)
     if among is not None:
-        loans = loans.filter(pl.col("loan_id").is_in(among.implode())).collect().lazy()
-        schedule, repayments = (
-            rows.join(loans.select("loan"), on="loan", how="semi") for rows in (schedule, repayments)
-        )
+        found = loans.filter(pl.col("loan_id").is_in(among.implode())).collect()
+        # A join would read all rows of all loans first.
+        mine = pl.col("loan").is_in(found["loan"].implode())
+        loans, schedule, repayments = found.lazy(), schedule.filter(mine), repayments.filter(mine)
     own = loans.select("loan", "loan_id", _hash(LOANS).alias("own"))
     due = _summed(schedule, SCHEDULE[1:], "due")
     paid = _summed(repayments, REPAYMENTS[1:], "paid")
