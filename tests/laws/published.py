@@ -82,7 +82,9 @@ def assert_stored(url: str, day: date, expected: Frames) -> None:
     with connect(url) as connection:
         found = stored(connection, day)
     for table, wanted in zip(found, expected, strict=True):
-        assert_frame_equal(table.select(wanted.columns), wanted, check_exact=True)
+        # Of no rows at all nobody can tell which later measures were counted.
+        told = table if len(table) else wanted.clear()
+        assert_frame_equal(told.select(wanted.columns), wanted, check_exact=True)
 
 
 def frozen(url: str) -> pl.DataFrame:
