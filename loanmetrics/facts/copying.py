@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from loanmetrics.facts.quoting import literal, one_file
-from loanmetrics.store.blocks import blocks
+from loanmetrics.store.blocks import into_file
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,11 +43,7 @@ def copy_out(
     database: "Connection[Any]", query: str, work: "DuckDBPyConnection", table: str, file: Path
 ) -> None:
     """Make a DuckDB table of the row numbers that a PostgreSQL query returns."""
-    with (
-        database.cursor().copy(sql.SQL(f"COPY ({query}) TO STDOUT (FORMAT csv)")) as copy,
-        file.open("wb") as rows,
-    ):
-        rows.writelines(blocks(copy))
+    into_file(database, sql.SQL(query), file)
     columns = "auto_detect = false, header = false, columns = {'row_number': 'BIGINT'}"
     work.execute(
         f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT row_number FROM read_csv({one_file(file)}, {columns})"

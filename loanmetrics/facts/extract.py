@@ -17,7 +17,7 @@ from loanmetrics.facts import records, sifting
 from loanmetrics.facts.held import MONEY_SUMS
 from loanmetrics.facts.prepare import SQL_TYPES
 from loanmetrics.facts.quoting import COPIED, literal, one_file
-from loanmetrics.store.blocks import blocks
+from loanmetrics.store.blocks import into_file
 from loanmetrics.tables import FACT_COLUMNS, TABLES, facts_only
 
 if TYPE_CHECKING:
@@ -134,21 +134,20 @@ def reader(snapshot: Snapshot) -> Iterator[psycopg.Connection]:
 
 
 def _copy(snapshot: Snapshot, name: str, leaf: str, path: Path, loans: Collection[str] | None) -> None:
-    query = sql.SQL("COPY (SELECT {}) TO STDOUT (FORMAT csv)").format(_rows(name, leaf, loans))
-    with reader(snapshot) as session, session.cursor().copy(query) as copy, path.open("wb") as out:
-        out.writelines(blocks(copy))
+    with reader(snapshot) as session:
+        into_file(session, _rows(name, leaf, loans), path)
 
 
 def _rows(name: str, leaf: str, loans: Collection[str] | None) -> sql.Composable:
-    """What to select: whole rows, or those of some loans, each with the totals of them all.
+    """What to copy: whole rows, or those of some loans, each with the totals of them all.
 
     The loans are found by index: a planner that could see their ids would weigh each in every partition.
     """
     columns = sql.SQL(", ").join(map(sql.Identifier, _columns(name)))
     if loans is None or not _is_picked(name, loans):
-        return sql.SQL("{} FROM {}").format(columns, sql.SQL(leaf))
+        return sql.SQL("SELECT {} FROM {}").format(columns, sql.SQL(leaf))
     return sql.SQL(
-        f"{{}}, count(*) OVER (), ({sum_of(MONEY_SUMS[name])} OVER () * 100)::bigint FROM {{}}"
+        f"SELECT {{}}, count(*) OVER (), ({sum_of(MONEY_SUMS[name])} OVER () * 100)::bigint FROM {{}}"
         " WHERE loan_id = ANY ((SELECT {}::text[])::text[])"
     ).format(columns, sql.SQL(leaf), sql.Literal(sorted(loans)))
 

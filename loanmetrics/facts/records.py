@@ -37,14 +37,14 @@ def expect(connection: "DuckDBPyConnection") -> None:
 
 def relate(connection: "DuckDBPyConnection", leader: "psycopg.Connection", folder: Path) -> None:
     """Fill ``facts_reassigned`` with what the leader's snapshot shows, by way of a file in ``folder``."""
-    from loanmetrics.store.blocks import blocks
+    from psycopg import sql
+
+    from loanmetrics.store.blocks import into_file
 
     if not _is_recording(leader):
         return
     path = folder / f"{LOAN_REASSIGNMENTS.name}.csv"
-    copied = f"COPY ({RECORDED}) TO STDOUT (FORMAT csv)".encode()
-    with leader.cursor().copy(copied) as copy, path.open("wb") as out:
-        out.writelines(blocks(copy))
+    into_file(leader, sql.SQL(RECORDED), path)
     columns = dict(column.split() for column in TABLES[RECORDS].split(", "))
     connection.execute(
         f"INSERT INTO facts_{RECORDS} FROM read_csv({one_file(path)}, columns = {columns!r}, {COPIED})"

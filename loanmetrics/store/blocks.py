@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
 from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many
 from psycopg.pq import ExecStatus
@@ -24,6 +26,13 @@ def blocks(copy: "Copy", size: int = BLOCK) -> Iterator[bytes]:
         block, last = connection.wait(_next(connection, size))
         if block:
             yield block
+
+
+def into_file(connection: "Connection[Any]", query: sql.Composable, path: Path) -> None:
+    """The rows of a query, as CSV without a header."""
+    copied = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
+    with connection.cursor().copy(copied) as copy, path.open("wb") as out:
+        out.writelines(blocks(copy))
 
 
 def _next(connection: "Connection[Any]", size: int) -> "PQGen[tuple[bytes, bool]]":

@@ -44,15 +44,10 @@ class Rows:
 
 def rows_of(facts: Facts, loan_ids: pl.Series) -> Rows:
     """All rows of some loans."""
-    found = _loans(facts).filter(pl.col("loan_id").is_in(loan_ids.implode())).collect()
-    keys = found.select("loan", "loan_id")
-    schedule, repayments = pl.collect_all(
-        [
-            rows.filter(pl.col("loan").is_in(keys["loan"].implode())).join(keys.lazy(), on="loan")
-            for rows in (_schedule(facts), _repayments(facts))
-        ]
-    )
-    return Rows(found.select(LOANS), schedule.select(SCHEDULE), repayments.select(REPAYMENTS))
+    loans, *behind = _all_of(facts, loan_ids)
+    keys = loans.select("loan", "loan_id")
+    schedule, repayments = pl.collect_all(rows.join(keys, on="loan") for rows in behind)
+    return Rows(loans.collect().select(LOANS), schedule.select(SCHEDULE), repayments.select(REPAYMENTS))
 
 
 def touched(before: Facts, after: Facts, among: pl.Series | None = None) -> pl.Series:
@@ -91,17 +86,23 @@ def _coding(named: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _prints(facts: Facts, among: pl.Series | None) -> pl.DataFrame:
     """One number per loan for everything that is said of it; a stray collision shows when the causes are added up."""
-    loans, schedule, repayments = _loans(facts), _schedule(facts), _repayments(facts)
-    if among is not None:
-        found = loans.filter(pl.col("loan_id").is_in(among.implode())).collect()
-        # A join would read all rows of all loans first.
-        mine = pl.col("loan").is_in(found["loan"].implode())
-        loans, schedule, repayments = found.lazy(), schedule.filter(mine), repayments.filter(mine)
+    loans, schedule, repayments = _all_of(facts, among)
     own = loans.select("loan", "loan_id", _hash(LOANS).alias("own"))
     due = _summed(schedule, SCHEDULE[1:], "due")
     paid = _summed(repayments, REPAYMENTS[1:], "paid")
     every = own.join(due, on="loan", how="left").join(paid, on="loan", how="left")
     return every.select("loan_id", _hash(("own", "due", "paid")).alias("print")).collect()
+
+
+def _all_of(facts: Facts, among: pl.Series | None) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
+    """Loans, schedule and repayments, of some loans or of all of them."""
+    loans, schedule, repayments = _loans(facts), _schedule(facts), _repayments(facts)
+    if among is None:
+        return loans, schedule, repayments
+    found = loans.filter(pl.col("loan_id").is_in(among.implode())).collect()
+    # A join would read all rows of all loans first.
+    mine = pl.col("loan").is_in(found["loan"].implode())
+    return found.lazy(), schedule.filter(mine), repayments.filter(mine)
 
 
 def _summed(rows: pl.LazyFrame, columns: tuple[str, ...], name: str) -> pl.LazyFrame:
