@@ -1,10 +1,14 @@
 """The published state of every loan: of a million loans only those that differ are sent.
 
 Each row carries a fingerprint of itself, and what is stored is compared by that. Loans come in parts, of which one at
-a time is held: the states of ten million would take gigabytes.
+a time is held, and are compared by the month of their disbursement: the states of ten million would take gigabytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import chain, pairwise
+from typing import Final
 
 import polars as pl
 import psycopg
@@ -19,6 +23,14 @@ DAY = "disbursement_date"
 SAME = ["loan_id", FINGERPRINT.name]
 # A planner that could see the loans would weigh each of them in every partition.
 OF_LOANS = "loan_id = ANY ((SELECT %s::text[])::text[])"
+OF_DAYS = f"{DAY} >= %s::date AND {DAY} < %s::date"
+MONTH = pl.col(DAY).dt.truncate("1mo").alias("month")
+MARKS = pl.Schema({"loan_id": pl.String(), FINGERPRINT.name: pl.Int64(), "part": pl.Int32()})
+ALWAYS: Final = ("-infinity", "infinity")
+
+# From a day until another one, as PostgreSQL takes them.
+Days = tuple[date | str, date | str]
+Marks = dict[date | str, list[pl.DataFrame]]
 
 
 def replace_loans(
@@ -30,17 +42,37 @@ def replace_loans(
     to be compared.
     """
     types = column_types(connection, LOAN_STATE.name)
-    marks = (_fingerprinted(part).select(*SAME, part=pl.lit(number)) for number, part in enumerate(parts))
-    now = pl.concat(marks)
-    before = _stored(connection, types, touched)
-    stale = before.join(now, on=SAME, how="anti").select("loan_id", DAY)
-    fresh = now.join(before, on=SAME, how="anti").select("loan_id", "part")
-    del now, before
+    gone, come = [], []
+    for days, now in _spans(_marks(parts), by_month=touched is None):
+        before = _stored(connection, types, days, touched)
+        gone.append(before.join(now, on=SAME, how="anti").select("loan_id", DAY))
+        come.append(now.join(before, on=SAME, how="anti").select("loan_id", "part"))
+    stale, fresh = pl.concat(gone), pl.concat(come)
     _delete(connection, stale)
     for (number,), chosen in fresh.partition_by("part", as_dict=True).items():
         mine = parts[number].filter(pl.col("loan_id").is_in(chosen["loan_id"].implode()))
         copy_in(connection, LOAN_STATE.name, _fingerprinted(mine).sort(DAY, "loan_id"), types)
     return max(len(stale), len(fresh))
+
+
+def _marks(parts: Sequence[pl.LazyFrame]) -> Marks:
+    """Id, fingerprint and part of every loan that stands, by month."""
+    found: Marks = defaultdict(list)
+    for number, part in enumerate(parts):
+        marks = _fingerprinted(part).select(MONTH, *SAME, part=pl.lit(number, pl.Int32))
+        for (month,), mine in marks.partition_by("month", as_dict=True, include_key=False).items():
+            found[month].append(mine)
+    return found
+
+
+def _spans(marks: Marks, *, by_month: bool) -> Iterator[tuple[Days, pl.DataFrame]]:
+    """All time, in spans from one month that has loans to the next one, each with its loans."""
+    if not by_month:
+        yield ALWAYS, pl.concat([MARKS.to_frame(), *chain.from_iterable(marks.values())])
+        return
+    beginning, end = ALWAYS
+    for first, until in pairwise([beginning, *sorted(marks), end]):
+        yield (first, until), pl.concat([MARKS.to_frame(), *marks.pop(first, [])])
 
 
 def _fingerprinted(part: pl.LazyFrame) -> pl.DataFrame:
@@ -58,21 +90,19 @@ def _fingerprinted(part: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _stored(
-    connection: psycopg.Connection, types: Mapping[str, str], touched: pl.Series | None
+    connection: psycopg.Connection, types: Mapping[str, str], days: Days, touched: pl.Series | None
 ) -> pl.DataFrame:
-    """Id, day of disbursement and fingerprint of all stored loans, or of the touched ones."""
+    """Id, day of disbursement and fingerprint of all stored loans of a span, or of the touched ones."""
     kept = {name: types[name] for name in (*SAME, DAY)}
-    if touched is None:
-        found = pieces(connection, LOAN_STATE.name, kept, sql.SQL(""))
-    else:
-        found = pieces(connection, LOAN_STATE.name, kept, sql.SQL(f"WHERE {OF_LOANS}"), [touched.to_list()])
+    which = OF_DAYS if touched is None else f"{OF_DAYS} AND {OF_LOANS}"
+    given = days if touched is None else (*days, touched.to_list())
+    found = pieces(connection, LOAN_STATE.name, kept, sql.SQL(f"WHERE {which}"), given)
     return pl.concat([schema_of(kept).to_frame(), *found])
 
 
 def _delete(connection: psycopg.Connection, loans: pl.DataFrame) -> None:
     """Month by month, each loan in its own partition only: in all of them it would take three times as long."""
-    months = loans.sort("loan_id").with_columns(month=pl.col(DAY).dt.truncate("1mo"))
-    for part in months.partition_by("month"):
+    for part in loans.sort("loan_id").with_columns(MONTH).partition_by("month"):
         connection.execute(
             f"DELETE FROM loan_state WHERE {DAY} BETWEEN %s AND %s AND {OF_LOANS}".encode(),
             [part[DAY].min(), part[DAY].max(), part["loan_id"].to_list()],
