@@ -25,12 +25,22 @@ RUN_COLUMNS = {
 def opened(settings: "Settings") -> Iterator[str]:
     """The database to work on. One's own private server needs no ceremony: a new one gets its tables here."""
     from loanmetrics.settings import connect_url
-    from loanmetrics.store.migrate import migrate_if_new
 
     with connect_url(settings) as url:
-        if not settings.database_url:
-            migrate_if_new(url)
+        if not settings.database_url and _is_new(url):
+            from loanmetrics.store import migrate as store
+
+            store.migrate(url)
         yield url
+
+
+def _is_new(url: str) -> bool:
+    """Whether a database holds nothing of ours."""
+    from loanmetrics.store.session import connect
+
+    with connect(url) as database:
+        found = database.execute("SELECT to_regclass('metric_calculation_log') IS NULL").fetchone()
+    return found == (True,)
 
 
 def migrate(settings: "Settings") -> list[str]:

@@ -1,6 +1,6 @@
 """Bringing a database up to date: numbered SQL files, columns of the catalogue, partitions.
 
-yoyo is slow to import: what runs need of partitions is a module of its own.
+yoyo is slow to import: nothing that runs every few minutes may import this module.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,14 +42,6 @@ def migrate(url: str, derived: Columns | None = None, files: str = FILES) -> lis
             ]
         except psycopg.Error as error:
             raise StoreError(f"migration failed: {error.diag.message_primary or error}") from error
-
-
-def migrate_if_new(url: str) -> None:
-    """Give a database that holds nothing of ours its tables; leave any other as it is."""
-    with connect(url, "loanmetrics migrate") as connection:
-        found = connection.execute("SELECT to_regclass('metric_calculation_log') IS NULL").fetchone()
-    if found == (True,):
-        migrate(url)
 
 
 def _watch(connection: psycopg.Connection) -> list[str]:
