@@ -92,7 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path = msgspec.field(default_factory=default_home)
     facts_dir: Path = FACTS
     facts_url: Annotated[str, msgspec.Meta(pattern=STORE)] | None = None
-    shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 250_000
+    shard_loans: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 200_000
     readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     lock_wait: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
     scheduler: Annotated[str, msgspec.Meta(pattern=SCHEDULER)] | None = None

@@ -17,7 +17,7 @@ def load(folder: Path, **variables: str) -> Settings:
 def test_without_any_source_every_setting_has_its_default(tmp_path: Path) -> None:
     settings = load(tmp_path)
     assert (settings.database_url, settings.policy_file) == (None, None)
-    assert (settings.shard_loans, settings.readers) == (250_000, 2)
+    assert (settings.shard_loans, settings.readers) == (200_000, 2)
     assert settings.facts_dir == Path("/data/loanmetrics/facts")
 
 

@@ -14,7 +14,7 @@ from loanmetrics.policy import Policy
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SHARD_LOANS = 250_000
+SHARD_LOANS = 200_000
 
 
 def write(
