@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
+from random import Random
 from typing import Any
 
 import polars as pl
@@ -86,6 +87,14 @@ def outstanding(connection: psycopg.Connection) -> dict[str, str]:
     return dict(rows)
 
 
+def written(connection: psycopg.Connection) -> dict[tuple[str, date, int], str]:
+    """The transaction that wrote each loan."""
+    rows = connection.execute(
+        "SELECT loan_id, disbursement_date, (total_outstanding * 100)::int, xmin::text FROM loan_state"
+    )
+    return {(loan, day, amount): transaction for loan, day, amount, transaction in rows}
+
+
 def test_what_is_published_is_read_back_as_it_was(connection: psycopg.Connection) -> None:
     put(connection)
     officers, branches = stored(connection, DAY)
@@ -160,6 +169,26 @@ def test_a_loan_whose_disbursement_moves_to_another_month_is_there_once(
     put(connection, loan_state=states(("L1", date(2026, 2, 5), 100)))
     rows = connection.execute("SELECT disbursement_date, tableoid::regclass::text FROM loan_state").fetchall()
     assert rows == [(date(2026, 2, 5), "loan_state_2026_02")]
+
+
+def test_whatever_became_of_the_loans_only_those_that_differ_are_written(
+    connection: psycopg.Connection,
+) -> None:
+    """Of months with loans and without, before and after all others, and beyond those that have partitions."""
+    months = [date(1899, 12, 31), date(2025, 12, 31), date(2026, 1, 1), date(2026, 1, 31), date(2026, 4, 2)]
+    days, draw = [*months, date(2200, 1, 1)], Random(11)
+    before: set[tuple[str, date, int]] = set()
+    for _ in range(16):
+        chosen = draw.sample(range(8), draw.randrange(9))
+        now = {(f"L{number}", draw.choice(days), draw.randrange(2)) for number in chosen}
+        stood = written(connection)
+        book = states(*sorted(now), ("none", DAY, 0)).filter(pl.col("loan_id") != "none")
+        changed = put(connection, loan_state=book)["loan_state"]
+        assert changed == max(len(before - now), len(now - before))
+        stands = written(connection)
+        assert set(stands) == now
+        assert {loan: stands[loan] for loan in before & now} == {loan: stood[loan] for loan in before & now}
+        before = now
 
 
 def test_amounts_that_trade_places_are_a_change(connection: psycopg.Connection) -> None:
