@@ -91,7 +91,10 @@ def test_front_ends_import_no_database_or_frame_library_at_the_top(module: Path)
     assert top & {"psycopg", "duckdb", "polars", "pyarrow", "numpy"} == set()
 
 
-@pytest.mark.parametrize(("module", "light"), [("loanmetrics", HEAVY), ("loanmetrics.cli", HEAVY[:5])])
+@pytest.mark.parametrize(
+    ("module", "light"),
+    [("loanmetrics", HEAVY), ("loanmetrics.cli", HEAVY[:5]), ("loanmetrics.jobs.compute", ("yoyo",))],
+)
 def test_importing_costs_nothing_heavy(module: str, light: tuple[str, ...]) -> None:
     question = f"import sys, {module}; print(*(name for name in {light} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)

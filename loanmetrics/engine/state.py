@@ -272,6 +272,7 @@ def _cash_rows(shard: Shard, ledger: Ledger, book: Book) -> pl.DataFrame:
     undone = pl.col("reversed") & (pl.col("reversal").fill_null(day) <= day)
     chosen = shard.repayments.filter(window & brings_cash(book) & ~undone)
     rows = chosen.select("loan", "day", "created").sort("loan").collect()
+    # Given an array, Polars would load NumPy's masked ones too.
     return rows.with_columns(pl.Series("local", ledger.keys.places(rows["loan"])))
 
 

@@ -7,8 +7,8 @@ a time is held, and are compared by the month of their disbursement: the states 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain, pairwise
-from typing import Final
+from itertools import chain
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -26,11 +26,8 @@ OF_LOANS = "loan_id = ANY ((SELECT %s::text[])::text[])"
 OF_DAYS = f"{DAY} >= %s::date AND {DAY} < %s::date"
 MONTH = pl.col(DAY).dt.truncate("1mo").alias("month")
 MARKS = pl.Schema({"loan_id": pl.String(), FINGERPRINT.name: pl.Int64(), "part": pl.Int32()})
-ALWAYS: Final = ("-infinity", "infinity")
 
-# From a day until another one, as PostgreSQL takes them.
-Days = tuple[date | str, date | str]
-Marks = dict[date | str, list[pl.DataFrame]]
+Marks = dict[date, list[pl.DataFrame]]
 
 
 def replace_loans(
@@ -43,8 +40,8 @@ def replace_loans(
     """
     types = column_types(connection, LOAN_STATE.name)
     gone, come = [], []
-    for days, now in _spans(_marks(parts), by_month=touched is None):
-        before = _stored(connection, types, days, touched)
+    for which, given, now in _spans(_marks(parts), touched):
+        before = _stored(connection, types, which, given)
         gone.append(before.join(now, on=SAME, how="anti").select("loan_id", DAY))
         come.append(now.join(before, on=SAME, how="anti").select("loan_id", "part"))
     stale, fresh = pl.concat(gone), pl.concat(come)
@@ -65,14 +62,19 @@ def _marks(parts: Sequence[pl.LazyFrame]) -> Marks:
     return found
 
 
-def _spans(marks: Marks, *, by_month: bool) -> Iterator[tuple[Days, pl.DataFrame]]:
-    """All time, in spans from one month that has loans to the next one, each with its loans."""
-    if not by_month:
-        yield ALWAYS, pl.concat([MARKS.to_frame(), *chain.from_iterable(marks.values())])
+def _spans(marks: Marks, touched: pl.Series | None) -> Iterator[tuple[str, Sequence[Any], pl.DataFrame]]:
+    """What to compare at a time: which stored loans, by an SQL condition and its parameters, with which that stand.
+
+    The touched loans all at once; of all loans, those from one month that has any until the next one.
+    """
+    if touched is not None:
+        yield OF_LOANS, [touched.to_list()], pl.concat([MARKS.to_frame(), *chain(*marks.values())])
         return
-    beginning, end = ALWAYS
-    for first, until in pairwise([beginning, *sorted(marks), end]):
-        yield (first, until), pl.concat([MARKS.to_frame(), *marks.pop(first, [])])
+    months = sorted(marks)
+    starts, ends = ["-infinity", *months], [*months, "infinity"]
+    standing = chain([list[pl.DataFrame]()], map(marks.pop, months))
+    for first, until, now in zip(starts, ends, standing, strict=True):
+        yield OF_DAYS, [first, until], pl.concat([MARKS.to_frame(), *now])
 
 
 def _fingerprinted(part: pl.LazyFrame) -> pl.DataFrame:
@@ -90,12 +92,10 @@ def _fingerprinted(part: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _stored(
-    connection: psycopg.Connection, types: Mapping[str, str], days: Days, touched: pl.Series | None
+    connection: psycopg.Connection, types: Mapping[str, str], which: str, given: Sequence[Any]
 ) -> pl.DataFrame:
-    """Id, day of disbursement and fingerprint of all stored loans of a span, or of the touched ones."""
+    """Id, day of disbursement and fingerprint of some stored loans."""
     kept = {name: types[name] for name in (*SAME, DAY)}
-    which = OF_DAYS if touched is None else f"{OF_DAYS} AND {OF_LOANS}"
-    given = days if touched is None else (*days, touched.to_list())
     found = pieces(connection, LOAN_STATE.name, kept, sql.SQL(f"WHERE {which}"), given)
     return pl.concat([schema_of(kept).to_frame(), *found])
 

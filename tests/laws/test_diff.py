@@ -22,7 +22,7 @@ from tests.laws.changes import Two, fixed
 from tests.strategies import Case
 
 MORE = int(os.environ.get("LOANMETRICS_STATES", "0"))
-# As few as meet every kind of cause, and one more.
+# As few seeds as meet every kind of cause, and one more: to be chosen anew when the strategies change.
 FEW = (0, 1, 4, 6)
 CATALOGUE = load()
 LATER = [name for name, _ in later_columns()]
@@ -49,7 +49,7 @@ def numbers(catalogue: Catalogue) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Published:
+class Afresh:
     """A run of a book, computed without the code under test."""
 
     book: Book
@@ -82,7 +82,7 @@ def assert_explained(two: Two, groupings: Sequence[str], *, redefine: bool = Fal
     then, now = redefined(of_day(before)) if redefine else of_day(before), of_day(after)
     made = diff(before, after, then, now)
     seen = set(made.effects["cause"])
-    runs = Published(before, then), Published(after, now)
+    runs = Afresh(before, then), Afresh(after, now)
     for by in groupings:
         told = figures(made, by)
         seen.update(told["cause"])

@@ -12,7 +12,7 @@ import polars as pl
 from loanmetrics.engine.diff.figures import figures
 from loanmetrics.engine.rollforward import CAME_TO_COUNT, CEASED_TO_COUNT, DISBURSED, PAID, rollforward
 from tests.laws.changes import Two, fixed
-from tests.laws.test_diff import MORE, Published, assert_sums_to_changes, book_of, numbers, of_day
+from tests.laws.test_diff import MORE, Afresh, assert_sums_to_changes, book_of, numbers, of_day
 
 SPANS = (1, 7, 30, 92)
 
@@ -34,7 +34,7 @@ def test_moves_sum_exactly_to_every_change() -> None:
         by = ("officer", "branch", "region", "book")[place % 4]
         names = numbers(of_day(after))
         told = figures(made, by, names)
-        sides = [Published(book, of_day(book)).figures(by, names) for book in (before, after)]
+        sides = [Afresh(book, of_day(book)).figures(by, names) for book in (before, after)]
         assert_sums_to_changes(told, *(rows.filter(pl.col("figure").is_in(names)) for rows in sides))
         some = figures(made, "officer", names, {"officer_id": "A"})
         alone = figures(rollforward(before, after, ["A"]), "officer", names, {"officer_id": "A"})

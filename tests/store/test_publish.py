@@ -56,12 +56,13 @@ def put(
     officers: pl.DataFrame = OFFICERS,
     day: date = DAY,
     loan_state: pl.DataFrame | None = None,
+    touched: pl.Series | None = None,
     **others: pl.DataFrame,
 ) -> dict[str, int]:
     """Loan states go in parts, as those of several shards do."""
     run = start(connection, day)
     parts = None if loan_state is None else [loan_state[:1].lazy(), loan_state[1:].lazy()]
-    return publish(connection, run, officers, BRANCHES, parts, **others).changed  # type: ignore[arg-type]
+    return publish(connection, run, officers, BRANCHES, parts, touched=touched, **others).changed  # type: ignore[arg-type]
 
 
 def states(*loans: tuple[str, date, int]) -> pl.DataFrame:
@@ -171,19 +172,21 @@ def test_a_loan_whose_disbursement_moves_to_another_month_is_there_once(
     assert rows == [(date(2026, 2, 5), "loan_state_2026_02")]
 
 
+@pytest.mark.parametrize("told", [False, True])
 def test_whatever_became_of_the_loans_only_those_that_differ_are_written(
-    connection: psycopg.Connection,
+    connection: psycopg.Connection, told: bool
 ) -> None:
     """Of months with loans and without, before and after all others, and beyond those that have partitions."""
-    months = [date(1899, 12, 31), date(2025, 12, 31), date(2026, 1, 1), date(2026, 1, 31), date(2026, 4, 2)]
-    days, draw = [*months, date(2200, 1, 1)], Random(11)
+    days = [date(1899, 12, 31), date(2025, 12, 31), *(date(2026, 1, 1), date(2026, 1, 31)), date(2200, 1, 1)]
+    draw, loans = Random(11), [f"L{number}" for number in range(8)]
     before: set[tuple[str, date, int]] = set()
     for _ in range(16):
-        chosen = draw.sample(range(8), draw.randrange(9))
-        now = {(f"L{number}", draw.choice(days), draw.randrange(2)) for number in chosen}
+        now = {(loan, draw.choice(days), draw.randrange(2)) for loan in draw.sample(loans, draw.randrange(9))}
+        touched = {loan for loan, *_ in before ^ now} | set(draw.sample(loans, 2)) if told else set(loans)
         stood = written(connection)
-        book = states(*sorted(now), ("none", DAY, 0)).filter(pl.col("loan_id") != "none")
-        changed = put(connection, loan_state=book)["loan_state"]
+        book = states(*sorted(now), ("nobody's", DAY, 0)).filter(pl.col("loan_id").is_in(sorted(touched)))
+        named = pl.Series(sorted(touched)) if told else None
+        changed = put(connection, loan_state=book, touched=named)["loan_state"]
         assert changed == max(len(before - now), len(now - before))
         stands = written(connection)
         assert set(stands) == now
